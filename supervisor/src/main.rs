@@ -1,0 +1,2 @@
+//! The `braid-supervisor` binary.
+fn main() -> std::process::ExitCode { supervisor::main() }

@@ -1,0 +1,3 @@
+//! One torus of a braid: the kernel, the models, the protocol core and the worker process around it.
+#![deny(unsafe_code)]
+
