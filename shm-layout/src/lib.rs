@@ -1,1 +1,44 @@
-//! The segment.
+//! The segment: one memory-mapped file that three workers, their watchdog and their clients share.
+//!
+//! Bytes and protocol are apart. This crate owns the bytes: what stands where, who writes it, how it is published,
+//! how a reader tells whole from half-written, and the operating-system side (mapping, locks, futexes, processes).
+//! It decides nothing about the simulation. docs/SEGMENT.md draws the byte map.
+//!
+//! * Every byte has one writer. [`words::Own`] writes, [`words::View`] reads.
+//! * Algorithms over shared words ([`frame_ring`], [`strand`], [`checkpoint_slots`], [`lane`], [`stop`],
+//!   [`doorbell`]) use only [`sync`] and [`words`], so that loom can run these very files.
+//! * Untrusted bytes become a [`segment::SegmentFile`] only when everything about them has been checked.
+
+#[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
+compile_error!(
+    "the segment needs 64-bit little-endian Linux: OFD locks, pidfds, shared futexes, 64-bit words"
+);
+
+#[macro_use]
+pub mod cells;
+
+pub mod checkpoint_slots;
+pub mod config;
+pub mod control;
+pub mod doorbell;
+pub mod frame;
+pub mod frame_ring;
+mod gate;
+pub mod hash;
+pub mod header;
+pub mod heap;
+pub mod lane;
+pub mod layout;
+pub mod names;
+pub mod record;
+pub mod recovery;
+pub mod region;
+pub mod segment;
+pub mod slot_header;
+pub mod status;
+pub mod stop;
+pub mod strand;
+pub mod sync;
+pub mod sys;
+pub mod torus;
+pub mod words;

@@ -1,4 +1,48 @@
-//! The watchdog and the command line.
+//! The watchdog and the command line of Braid.
+//!
+//! `braid-supervisor` is one binary with three faces: the commands ([`commands`]), the watchdog that `start` becomes
+//! ([`watchdog`]), and the worker that the watchdog starts, which is this very program again with `--braid-worker` as its
+//! first argument.
+
 #![deny(unsafe_code)]
-/// Runs the command line.
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+
+pub mod cli;
+pub mod commands;
+pub mod error;
+pub mod exit;
+pub mod life;
+pub mod output;
+pub mod report;
+pub mod socket;
+pub mod start;
+pub mod target;
+pub mod text;
+pub mod watchdog;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use exit::Exit;
+
+/// Runs the program: as a worker when the first argument says so, else the command line.
+pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == torus_worker::process::WORKER_FLAG) {
+        return worker();
+    }
+    match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(cli.command).into(),
+        Err(error) => usage(&error),
+    }
+}
+
+/// The worker with the built-in models.
+fn worker() -> ExitCode {
+    torus_worker::process::main(&torus_worker::process::built_in())
+}
+
+/// Help and version are data; anything else is a usage error. A closed pipe is no matter.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}

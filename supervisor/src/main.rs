@@ -1,2 +1,4 @@
 //! The `braid-supervisor` binary.
-fn main() -> std::process::ExitCode { supervisor::main() }
+fn main() -> std::process::ExitCode {
+    supervisor::main()
+}

@@ -1,0 +1,179 @@
+//! Checkpoint slots: two places for a torus's packed state, one of which always holds a whole one.
+//!
+//! A slot is a [`SlotHeader`] and the data. Its boundary word, stored last, publishes it; 0 means
+//! empty (boundary 0 is the configuration itself and is never stored). Overwriting a slot starts with storing 0. The
+//! mirrors that a torus keeps of its peers' checkpoints have the same form.
+//!
+//! What a reader does with half-written data: a slot whose boundary is 0 is empty. Otherwise the header is copied and
+//! counts only if its checksum is right and the boundary is still there afterwards; the data counts only if it hashes
+//! to what the header says. So a slot that its writer was overwriting, or died in, is never taken for a checkpoint.
+
+use super::hash;
+use super::slot_header::SLOT_HEADER_WORDS;
+use super::sync::{Ordering, fence};
+use super::words::{Own, View};
+
+pub use super::slot_header::SlotHeader;
+
+/// Slots per owner: the newest checkpoint and the place for the next.
+pub const SLOTS: usize = 2;
+
+const BOUNDARY: usize = 0;
+
+/// The data of a slot is not, or no longer, the checkpoint that its header announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the checkpoint of boundary {boundary} in slot {slot} is torn: it was being overwritten or is damaged"
+)]
+pub struct Torn {
+    /// The boundary that the header named.
+    pub boundary: u64,
+    /// The slot, 0 or 1.
+    pub slot: usize,
+}
+
+/// The writing end of two slots.
+#[derive(Debug)]
+pub struct SlotsWriter<'s> {
+    words: Own<'s>,
+    slot_words: usize,
+}
+
+impl<'s> SlotsWriter<'s> {
+    /// Two slots of `slot_words` words each, header included, in `words`.
+    pub fn new(words: Own<'s>, slot_words: usize) -> Self {
+        debug_assert!(slot_words >= SLOT_HEADER_WORDS && words.len() >= SLOTS * slot_words);
+        Self { words, slot_words }
+    }
+
+    /// Words of data that fit into a slot.
+    pub fn data_capacity(&self) -> usize {
+        self.slot_words - SLOT_HEADER_WORDS
+    }
+
+    /// Empties slot `slot`; the first step of overwriting it.
+    pub fn invalidate(&self, slot: usize) {
+        self.words.store(slot * self.slot_words + BOUNDARY, 0);
+        // Ordering: Release fence between emptying and overwriting; synchronizes with the Acquire fence in
+        // `SlotsReader::still`: who copied a word written after this also sees the boundary gone.
+        fence(Ordering::Release);
+    }
+
+    /// Writes `data` into an invalidated slot, from data word `offset` on.
+    ///
+    /// # Panics
+    /// If the data does not fit: the writer compares with [`SlotsWriter::data_capacity`] first.
+    pub fn write(&self, slot: usize, offset: usize, data: &[u64]) {
+        assert!(
+            offset + data.len() <= self.data_capacity(),
+            "{} words beyond the slot",
+            offset + data.len()
+        );
+        self.words
+            .write(slot * self.slot_words + SLOT_HEADER_WORDS + offset, data);
+    }
+
+    /// Writes the header and publishes the slot with its boundary word, last.
+    pub fn publish(&self, slot: usize, header: &SlotHeader) {
+        let start = slot * self.slot_words;
+        self.words.write(start + 1, &header.to_words()[1..]);
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `SlotsReader::header`.
+        self.words.store_release(start + BOUNDARY, header.boundary);
+    }
+
+    /// The reading end of the same slots.
+    pub fn reader(&self) -> SlotsReader<'s> {
+        SlotsReader {
+            words: self.words.view(),
+            slot_words: self.slot_words,
+        }
+    }
+}
+
+/// A reading end of two slots.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotsReader<'s> {
+    words: View<'s>,
+    slot_words: usize,
+}
+
+impl<'s> SlotsReader<'s> {
+    /// Two slots of `slot_words` words each, header included, in `words`.
+    pub fn new(words: View<'s>, slot_words: usize) -> Self {
+        debug_assert!(slot_words >= SLOT_HEADER_WORDS && words.len() >= SLOTS * slot_words);
+        Self { words, slot_words }
+    }
+
+    /// Words of data that fit into a slot.
+    pub fn data_capacity(&self) -> usize {
+        self.slot_words - SLOT_HEADER_WORDS
+    }
+
+    /// The verified header of slot `slot`; `None` if the slot is empty, being written, or damaged.
+    pub fn header(&self, slot: usize) -> Option<SlotHeader> {
+        let start = slot * self.slot_words;
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `SlotsWriter::publish`.
+        let boundary = self.words.load_acquire(start + BOUNDARY);
+        if boundary == 0 {
+            return None;
+        }
+        let mut words = [0; SLOT_HEADER_WORDS];
+        self.words.read(start, &mut words);
+        words[BOUNDARY] = boundary;
+        let header = SlotHeader::from_words(&words)?;
+        let fits = header.bytes.is_multiple_of(8) && header.bytes / 8 <= self.data_capacity() as u64;
+        (fits && self.still(slot, boundary)).then_some(header)
+    }
+
+    /// Whether slot `slot` still holds the checkpoint of `boundary`. If so, all that was copied from it before this
+    /// call belongs to that checkpoint.
+    pub fn still(&self, slot: usize, boundary: u64) -> bool {
+        // Ordering: Acquire fence between the copy and the second look at the boundary; synchronizes with the
+        // Release fence in `SlotsWriter::invalidate` if the copy holds a word written after it.
+        fence(Ordering::Acquire);
+        self.words.load(slot * self.slot_words + BOUNDARY) == boundary
+    }
+
+    /// Copies data words from `offset` on into `out`. The copy counts only if [`SlotsReader::still`] holds afterwards
+    /// and the whole hashes to [`SlotHeader::hash`].
+    ///
+    /// # Panics
+    /// If the range is beyond the slot.
+    pub fn read(&self, slot: usize, offset: usize, out: &mut [u64]) {
+        assert!(
+            offset + out.len() <= self.data_capacity(),
+            "{} words beyond the slot",
+            offset + out.len()
+        );
+        self.words
+            .read(slot * self.slot_words + SLOT_HEADER_WORDS + offset, out);
+    }
+
+    /// Copies the whole data of the checkpoint that `header` announced in slot `slot`, and verifies the copy.
+    ///
+    /// # Errors
+    /// [`Torn`]; `out` then holds anything.
+    pub fn copy(&self, slot: usize, header: &SlotHeader, out: &mut Vec<u64>) -> Result<(), Torn> {
+        let torn = Torn {
+            boundary: header.boundary,
+            slot,
+        };
+        if header.bytes / 8 > self.data_capacity() as u64 {
+            return Err(torn);
+        }
+        out.resize(header.data_words(), 0);
+        self.read(slot, 0, out);
+        if self.still(slot, header.boundary) && hash::words(out) == header.hash {
+            Ok(())
+        } else {
+            Err(torn)
+        }
+    }
+
+    /// The slot with the newest verified header, and that header.
+    pub fn newest(&self) -> Option<(usize, SlotHeader)> {
+        (0..SLOTS)
+            .filter_map(|slot| Some((slot, self.header(slot)?)))
+            .max_by_key(|(_, header)| header.boundary)
+    }
+}

@@ -1,0 +1,486 @@
+//! The configuration of a run: what `start` decides, stored in the segment, never changed afterwards.
+
+use crate::hash;
+use serde::{Deserialize, Serialize};
+
+/// Everything that a run is started with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The run's name.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// All parameters of the model, complete and sorted by name.
+    pub parameters: Vec<(String, String)>,
+    /// The text of the script that sets the run up, if one does.
+    pub script: Option<String>,
+    /// 1 or 3.
+    pub tori: u8,
+    /// Sides X, Y, Z of each lattice; powers of two.
+    pub sides: [u32; 3],
+    /// Ticks per interval.
+    pub interval: u64,
+    /// The lag L in intervals.
+    pub lag: u32,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// The last tick to execute; `None`: until stopped.
+    pub until: Option<u64>,
+    /// The coupling's gain as a fraction; `None`: the model's default.
+    pub gain: Option<(u32, u32)>,
+    /// Differences up to this are not corrected.
+    pub tolerance: u32,
+    /// How much there is room for.
+    pub capacity: Capacity,
+    /// The largest packed checkpoint in bytes; a multiple of 8.
+    pub checkpoint_bytes: u64,
+    /// How long the run may take in wall-clock time, in ns.
+    pub time_limit_ns: Option<u64>,
+    /// How much of the run time checkpoints may cost, in thousandths.
+    pub checkpoint_budget_permille: u32,
+    /// A worker whose heartbeat stands still for so long hangs, in ms.
+    pub hang_timeout_ms: u64,
+    /// The worker's program.
+    pub worker: WorkerBinary,
+    /// Random; also in the journals, so that a journal of another run is told apart.
+    pub run_id: u64,
+    /// What happens while a torus is away.
+    pub on_loss: OnLoss,
+    /// The folder of the journals and the log.
+    pub journal_dir: String,
+}
+
+/// How much there is room for. None of it changes a result; running out of it stops the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Pending events of a torus.
+    pub pending: u32,
+    /// Edges of a torus.
+    pub edges: u32,
+    /// Events that a torus may send to one peer in one interval.
+    pub remote_per_interval: u32,
+    /// Injection lanes, 1 to 32; lane 0 is the supervisor's.
+    pub lanes: u32,
+    /// Entries of a lane.
+    pub lane_entries: u32,
+    /// Slots of a frame ring; at least 2L+1.
+    pub frames: u32,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self {
+            pending: 65_536,
+            edges: 262_144,
+            remote_per_interval: 1024,
+            lanes: 4,
+            lane_entries: 1024,
+            frames: 128,
+        }
+    }
+}
+
+/// The program that runs the workers.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WorkerBinary {
+    /// Where it is.
+    pub path: String,
+    /// Hash of its bytes; another program is refused for `verify`.
+    pub build_hash: u64,
+    /// Its version.
+    pub version: String,
+}
+
+/// What the peers of a torus do while it is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum OnLoss {
+    /// They wait, exactly.
+    #[default]
+    Wait,
+    /// Reserved: they go on without it.
+    Degrade,
+}
+
+/// What is wrong with a configuration. Each message names the option, the value and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the offending values that the message quotes"
+)]
+pub enum ConfigError {
+    #[error(
+        "the name \"{name}\" is not 1 to 64 letters, digits, '.', '_' or '-', begins with '.' or '-', or ends in .new- \
+         and a number; choose another --name"
+    )]
+    Name { name: String },
+    #[error("no model is named; give --model")]
+    NoModel,
+    #[error(
+        "parameter \"{first}\" stands before \"{second}\": parameters must be sorted and each given once"
+    )]
+    Parameters { first: String, second: String },
+    #[error("{tori} tori: --tori takes 1 or 3")]
+    Tori { tori: u8 },
+    #[error("side {axis} is {side}: --sides takes powers of two from 4 to 128")]
+    Side { axis: char, side: u32 },
+    #[error("--interval {interval} is not from 1 to 10000000 ticks")]
+    Interval { interval: u64 },
+    #[error("--lag {lag} is not from 1 to 8 intervals")]
+    Lag { lag: u32 },
+    #[error("--until {until} is not below 2^62")]
+    Until { until: u64 },
+    #[error("the gain {numerator}/{denominator} is not in (0, 1]; give a fraction such as --gain 1/2")]
+    Gain { numerator: u32, denominator: u32 },
+    #[error("{option} {value} is not from {least} to {most}")]
+    Range {
+        option: &'static str,
+        value: u64,
+        least: u64,
+        most: u64,
+    },
+    #[error("a checkpoint of {bytes} bytes is not a positive multiple of 8 below 2^40")]
+    CheckpointBytes { bytes: u64 },
+    #[error("going on without a lost torus is reserved for a later version; only --on-loss wait works")]
+    OnLossReserved,
+    #[error("the configuration takes {bytes} bytes, its script included; at most {most} are possible")]
+    TooLong { bytes: u64, most: u64 },
+}
+
+/// The longest stored configuration in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// Whether `name` can be a run's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, not beginning with `.` or `-`, and not ending like
+/// the temporary name of a segment that is being built (`.new-` and digits).
+pub fn valid_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let temporary = name.rsplit_once(".new-").is_some_and(|(_, pid)| number(pid));
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-']) && !temporary
+}
+
+fn range(option: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::Range {
+            option,
+            value,
+            least,
+            most,
+        })
+    }
+}
+
+impl RunConfig {
+    /// A configuration with all defaults: three tori of 32×32×32, intervals of 1000 ticks, lag 2, seed 1.
+    pub fn new(name: &str, model: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            model: model.to_owned(),
+            parameters: Vec::new(),
+            script: None,
+            tori: 3,
+            sides: [32; 3],
+            interval: 1000,
+            lag: 2,
+            seed: 1,
+            until: None,
+            gain: None,
+            tolerance: 0,
+            capacity: Capacity::default(),
+            checkpoint_bytes: 4 << 20,
+            time_limit_ns: None,
+            checkpoint_budget_permille: 20,
+            hang_timeout_ms: 2000,
+            worker: WorkerBinary::default(),
+            run_id: 0,
+            on_loss: OnLoss::Wait,
+            journal_dir: String::new(),
+        }
+    }
+
+    /// Cells of the face x = 0.
+    pub fn face_cells(&self) -> usize {
+        self.sides[1] as usize * self.sides[2] as usize
+    }
+
+    /// Checks every limit that does not depend on the model.
+    ///
+    /// # Errors
+    /// [`ConfigError`], the first one found.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if !valid_name(&self.name) {
+            return Err(ConfigError::Name {
+                name: self.name.clone(),
+            });
+        }
+        if self.model.is_empty() {
+            return Err(ConfigError::NoModel);
+        }
+        if let Some(pair) = self.parameters.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+            return Err(ConfigError::Parameters {
+                first: pair[0].0.clone(),
+                second: pair[1].0.clone(),
+            });
+        }
+        self.validate_simulation()?;
+        self.validate_capacity()?;
+        range(
+            "--checkpoint-budget",
+            self.checkpoint_budget_permille.into(),
+            1,
+            1000,
+        )?;
+        range("--hang-timeout (ms)", self.hang_timeout_ms, 50, 86_400_000)?;
+        if self.on_loss != OnLoss::Wait {
+            return Err(ConfigError::OnLossReserved);
+        }
+        Ok(())
+    }
+
+    fn validate_simulation(&self) -> Result<(), ConfigError> {
+        if !matches!(self.tori, 1 | 3) {
+            return Err(ConfigError::Tori { tori: self.tori });
+        }
+        for (axis, side) in ['X', 'Y', 'Z'].into_iter().zip(self.sides) {
+            if !side.is_power_of_two() || !(4..=128).contains(&side) {
+                return Err(ConfigError::Side { axis, side });
+            }
+        }
+        if !(1..=10_000_000).contains(&self.interval) {
+            return Err(ConfigError::Interval {
+                interval: self.interval,
+            });
+        }
+        if !(1..=8).contains(&self.lag) {
+            return Err(ConfigError::Lag { lag: self.lag });
+        }
+        if let Some(until) = self.until.filter(|until| *until >= 1 << 62) {
+            return Err(ConfigError::Until { until });
+        }
+        match self.gain {
+            Some((numerator, denominator)) if numerator == 0 || numerator > denominator => {
+                Err(ConfigError::Gain {
+                    numerator,
+                    denominator,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_capacity(&self) -> Result<(), ConfigError> {
+        let capacity = &self.capacity;
+        range("--pending", capacity.pending.into(), 1, 1 << 30)?;
+        range("--edges", capacity.edges.into(), 1, 1 << 30)?;
+        range(
+            "--remote-per-interval",
+            capacity.remote_per_interval.into(),
+            1,
+            1 << 24,
+        )?;
+        range("--lanes", capacity.lanes.into(), 1, 32)?;
+        range("--lane-entries", capacity.lane_entries.into(), 1, 1 << 24)?;
+        range(
+            "--frames",
+            capacity.frames.into(),
+            2 * u64::from(self.lag) + 1,
+            1 << 16,
+        )?;
+        let bytes = self.checkpoint_bytes;
+        if bytes == 0 || !bytes.is_multiple_of(8) || bytes >= 1 << 40 {
+            return Err(ConfigError::CheckpointBytes { bytes });
+        }
+        Ok(())
+    }
+
+    /// Hash of all that determines the result. Names, capacities, paths and budgets are not in it.
+    pub fn identity_hash(&self) -> u64 {
+        let identity = (
+            "braid run 1",
+            (&self.model, &self.parameters, &self.script),
+            (self.tori, self.sides, self.interval, self.lag, self.seed),
+            (self.until, self.gain, self.tolerance, self.on_loss),
+        );
+        hash::bytes(&encode(&identity))
+    }
+
+    /// The stored form: postcard.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads the stored form; `None` if the bytes are none, or more than one.
+    pub fn from_bytes(bytes: &[u8]) -> Option<RunConfig> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((config, [])) => Some(config),
+            _ => None,
+        }
+    }
+}
+
+/// Postcard into a vector fails only for types without a known length, and there are none here.
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> RunConfig {
+        RunConfig::new("default", "phold")
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_survive_storage() {
+        let mut config = config();
+        config.parameters = vec![("population".into(), "4".into()), ("remote".into(), "0.1".into())];
+        assert_eq!(config.validate(), Ok(()));
+        let mut bytes = config.to_bytes();
+        assert_eq!(RunConfig::from_bytes(&bytes), Some(config));
+        assert_eq!(RunConfig::from_bytes(&bytes[..bytes.len() - 1]), None);
+        bytes.push(0);
+        assert_eq!(RunConfig::from_bytes(&bytes), None);
+    }
+
+    #[test]
+    fn the_identity_is_what_determines_the_result() {
+        type Change = fn(&mut RunConfig);
+        let same: [Change; 6] = [
+            |c| c.name = "other".into(),
+            |c| c.capacity.pending = 1,
+            |c| c.checkpoint_bytes = 8,
+            |c| c.run_id = 9,
+            |c| c.worker.path = "/x".into(),
+            |c| c.hang_timeout_ms = 60_000,
+        ];
+        let different: [Change; 8] = [
+            |c| c.model = "heat".into(),
+            |c| c.parameters = vec![("a".into(), "1".into())],
+            |c| c.script = Some(String::new()),
+            |c| c.tori = 1,
+            |c| c.lag = 3,
+            |c| c.seed = 2,
+            |c| c.until = Some(5),
+            |c| c.gain = Some((1, 4)),
+        ];
+        let hash = |change: Change| {
+            let mut config = config();
+            change(&mut config);
+            config.identity_hash()
+        };
+        assert!(
+            same.into_iter()
+                .all(|change| hash(change) == config().identity_hash())
+        );
+        assert!(
+            different
+                .into_iter()
+                .all(|change| hash(change) != config().identity_hash())
+        );
+    }
+
+    #[test]
+    fn each_limit_has_its_own_error() {
+        type Change = fn(&mut RunConfig);
+        type Check = fn(&ConfigError) -> bool;
+        let cases: &[(Change, Check)] = &[
+            (
+                |c| c.name = String::new(),
+                |e| matches!(e, ConfigError::Name { .. }),
+            ),
+            (
+                |c| c.name = "../x".into(),
+                |e| matches!(e, ConfigError::Name { .. }),
+            ),
+            (
+                |c| c.name = "-x".into(),
+                |e| matches!(e, ConfigError::Name { .. }),
+            ),
+            (
+                |c| c.name = "x".repeat(65),
+                |e| matches!(e, ConfigError::Name { .. }),
+            ),
+            (|c| c.model.clear(), |e| matches!(e, ConfigError::NoModel)),
+            (
+                |c| c.parameters = vec![("b".into(), "1".into()), ("a".into(), "1".into())],
+                |e| matches!(e, ConfigError::Parameters { .. }),
+            ),
+            (|c| c.tori = 2, |e| matches!(e, ConfigError::Tori { tori: 2 })),
+            (
+                |c| c.sides[1] = 24,
+                |e| matches!(e, ConfigError::Side { axis: 'Y', side: 24 }),
+            ),
+            (
+                |c| c.sides[2] = 256,
+                |e| matches!(e, ConfigError::Side { axis: 'Z', .. }),
+            ),
+            (
+                |c| c.sides[0] = 2,
+                |e| matches!(e, ConfigError::Side { axis: 'X', .. }),
+            ),
+            (|c| c.interval = 0, |e| matches!(e, ConfigError::Interval { .. })),
+            (
+                |c| c.interval = 10_000_001,
+                |e| matches!(e, ConfigError::Interval { .. }),
+            ),
+            (|c| c.lag = 9, |e| matches!(e, ConfigError::Lag { lag: 9 })),
+            (
+                |c| c.until = Some(1 << 62),
+                |e| matches!(e, ConfigError::Until { .. }),
+            ),
+            (
+                |c| c.gain = Some((3, 2)),
+                |e| matches!(e, ConfigError::Gain { .. }),
+            ),
+            (
+                |c| c.gain = Some((0, 2)),
+                |e| matches!(e, ConfigError::Gain { .. }),
+            ),
+            (
+                |c| c.capacity.frames = 4,
+                |e| {
+                    matches!(
+                        e,
+                        ConfigError::Range {
+                            option: "--frames",
+                            least: 5,
+                            ..
+                        }
+                    )
+                },
+            ),
+            (
+                |c| c.capacity.lanes = 33,
+                |e| {
+                    matches!(
+                        e,
+                        ConfigError::Range {
+                            option: "--lanes",
+                            ..
+                        }
+                    )
+                },
+            ),
+            (
+                |c| c.checkpoint_bytes = 12,
+                |e| matches!(e, ConfigError::CheckpointBytes { bytes: 12 }),
+            ),
+            (
+                |c| c.hang_timeout_ms = 49,
+                |e| matches!(e, ConfigError::Range { .. }),
+            ),
+            (
+                |c| c.on_loss = OnLoss::Degrade,
+                |e| matches!(e, ConfigError::OnLossReserved),
+            ),
+        ];
+        for (i, (change, check)) in cases.iter().enumerate() {
+            let mut config = config();
+            change(&mut config);
+            let error = config.validate().expect_err("refused");
+            assert!(check(&error), "case {i}: {error}");
+        }
+    }
+}

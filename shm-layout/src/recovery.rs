@@ -1,0 +1,144 @@
+//! One recovery, as a record of the recovery log.
+
+use super::torus::Torus;
+
+/// Words of a record of the recovery log.
+pub const RECOVERY_WORDS: usize = 16;
+
+/// Why a worker died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Cause {
+    /// Not known: the worker was adopted, or nobody saw it die.
+    #[default]
+    Unknown,
+    /// A signal, with its number.
+    Signal(i32),
+    /// It exited, with its code.
+    Exit(i32),
+    /// Its heartbeat stopped, and the supervisor killed it.
+    Hang,
+}
+
+impl Cause {
+    fn to_words(self) -> [u64; 2] {
+        match self {
+            Cause::Unknown => [0, 0],
+            Cause::Signal(number) => [1, number as u64],
+            Cause::Exit(code) => [2, code as u64],
+            Cause::Hang => [3, 0],
+        }
+    }
+
+    fn from_words(kind: u64, detail: u64) -> Cause {
+        match kind {
+            1 => Cause::Signal(detail as i32),
+            2 => Cause::Exit(detail as i32),
+            3 => Cause::Hang,
+            _ => Cause::Unknown,
+        }
+    }
+}
+
+/// One recovery. Times are CLOCK_MONOTONIC in ns; 0: not (yet) known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// Who died.
+    pub torus: Torus,
+    /// The successor's incarnation.
+    pub incarnation: u64,
+    /// Why.
+    pub cause: Cause,
+    /// When it died, if somebody knows (`kill` records it).
+    pub death_ns: u64,
+    /// When the supervisor saw it.
+    pub detected_ns: u64,
+    /// When the successor had been spawned.
+    pub spawned_ns: u64,
+    /// When the successor's code began.
+    pub started_ns: u64,
+    /// When it had loaded a checkpoint.
+    pub loaded_ns: u64,
+    /// When it had replayed up to its predecessor's last committed frame.
+    pub rehydrated_ns: u64,
+    /// When it had caught up with its peers.
+    pub caught_up_ns: u64,
+    /// How many intervals it replayed.
+    pub replayed_intervals: u64,
+}
+
+impl Recovery {
+    /// A recovery of which nothing but torus, incarnation and cause is known yet.
+    pub fn new(torus: Torus, incarnation: u64, cause: Cause) -> Self {
+        Self {
+            torus,
+            incarnation,
+            cause,
+            death_ns: 0,
+            detected_ns: 0,
+            spawned_ns: 0,
+            started_ns: 0,
+            loaded_ns: 0,
+            rehydrated_ns: 0,
+            caught_up_ns: 0,
+            replayed_intervals: 0,
+        }
+    }
+
+    pub(crate) fn to_words(self) -> [u64; RECOVERY_WORDS] {
+        let [cause, detail] = self.cause.to_words();
+        [
+            self.torus.index() as u64,
+            self.incarnation,
+            cause,
+            detail,
+            self.death_ns,
+            self.detected_ns,
+            self.spawned_ns,
+            self.started_ns,
+            self.loaded_ns,
+            self.rehydrated_ns,
+            self.caught_up_ns,
+            self.replayed_intervals,
+            0,
+            0,
+            0,
+            0,
+        ]
+    }
+
+    pub(crate) fn from_words(words: &[u64; RECOVERY_WORDS]) -> Option<Recovery> {
+        Some(Recovery {
+            torus: Torus::from_index(usize::try_from(words[0]).ok()?)?,
+            incarnation: words[1],
+            cause: Cause::from_words(words[2], words[3]),
+            death_ns: words[4],
+            detected_ns: words[5],
+            spawned_ns: words[6],
+            started_ns: words[7],
+            loaded_ns: words[8],
+            rehydrated_ns: words[9],
+            caught_up_ns: words[10],
+            replayed_intervals: words[11],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_its_words() {
+        for cause in [Cause::Unknown, Cause::Signal(9), Cause::Exit(-1), Cause::Hang] {
+            let mut recovery = Recovery::new(Torus::C, 7, cause);
+            recovery.death_ns = 1;
+            recovery.replayed_intervals = 9;
+            assert_eq!(Recovery::from_words(&recovery.to_words()), Some(recovery));
+        }
+        let mut words = Recovery::new(Torus::A, 1, Cause::Hang).to_words();
+        words[0] = 3;
+        assert_eq!(Recovery::from_words(&words), None);
+        words[0] = u64::MAX;
+        assert_eq!(Recovery::from_words(&words), None);
+    }
+}

@@ -1,0 +1,448 @@
+//! The status cell of a torus: one page of words that its worker writes and everyone reads.
+//!
+//! Nothing here enters a digest. Each field is one word, so a reader never sees half of one; what must fit together is
+//! read with [`StatusReader::identity`] or ordered as the field's description says. A successor takes the cell over as
+//! its predecessor left it.
+
+use super::cells::{Field, read_text, write_text};
+use super::doorbell;
+use super::stop::Verdict;
+use super::sys::futex::FutexWord;
+use super::torus::{TORI, Torus};
+use super::words::{Own, View};
+use crate::control::{ControlReader, STOP_WORDS};
+
+/// Words of a status cell: one page.
+pub const STATUS_WORDS: usize = 512;
+/// Lanes that the cell has free positions for.
+pub const STATUS_LANES: usize = 32;
+/// Bytes of the failure text.
+pub const FAILURE_BYTES: usize = 512;
+
+const PID: usize = 0;
+const START_TIME: usize = 1;
+const BOOT_ID: usize = 2;
+const INCARNATION: usize = 4;
+const PHASE: usize = 5;
+const BOUNDARY: usize = 16;
+const DOORBELL: usize = 32;
+const SLEEPING: usize = 40;
+const FAILURE_LENGTH: usize = 193;
+const FAILURE_TEXT: usize = 200;
+
+const EXTRA: &[Field] = &[
+    Field {
+        name: "pid",
+        first: PID,
+        words: 1,
+    },
+    Field {
+        name: "start_time",
+        first: START_TIME,
+        words: 1,
+    },
+    Field {
+        name: "boot_id",
+        first: BOOT_ID,
+        words: 2,
+    },
+    Field {
+        name: "incarnation",
+        first: INCARNATION,
+        words: 1,
+    },
+    Field {
+        name: "phase",
+        first: PHASE,
+        words: 1,
+    },
+    Field {
+        name: "boundary",
+        first: BOUNDARY,
+        words: 1,
+    },
+    Field {
+        name: "doorbell",
+        first: DOORBELL,
+        words: 1,
+    },
+    Field {
+        name: "sleeping",
+        first: SLEEPING,
+        words: 1,
+    },
+    Field {
+        name: "failure_length",
+        first: FAILURE_LENGTH,
+        words: 1,
+    },
+    Field {
+        name: "failure_text",
+        first: FAILURE_TEXT,
+        words: FAILURE_BYTES / 8,
+    },
+];
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u64)]
+pub enum Phase {
+    /// No worker has ever run here.
+    None = 0,
+    /// Holds its lock, has not read its state yet.
+    Starting = 1,
+    /// Looks for the newest checkpoint and loads it.
+    Rehydrating = 2,
+    /// Re-executes the intervals after the checkpoint.
+    Replaying = 3,
+    /// Ready, at the start gate.
+    Waiting = 4,
+    /// Executes intervals.
+    Running = 5,
+    /// Has reached the run's last boundary.
+    Finished = 6,
+    /// Has given up; the failure text says why. It is not restarted.
+    Failed = 7,
+}
+
+impl Phase {
+    /// The phase of a word; `None` for damaged or foreign data.
+    pub const fn from_word(word: u64) -> Option<Phase> {
+        match word {
+            0 => Some(Phase::None),
+            1 => Some(Phase::Starting),
+            2 => Some(Phase::Rehydrating),
+            3 => Some(Phase::Replaying),
+            4 => Some(Phase::Waiting),
+            5 => Some(Phase::Running),
+            6 => Some(Phase::Finished),
+            7 => Some(Phase::Failed),
+            _ => None,
+        }
+    }
+
+    /// Its name in lower case, as `status` prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::None => "none",
+            Phase::Starting => "starting",
+            Phase::Rehydrating => "rehydrating",
+            Phase::Replaying => "replaying",
+            Phase::Waiting => "waiting",
+            Phase::Running => "running",
+            Phase::Finished => "finished",
+            Phase::Failed => "failed",
+        }
+    }
+}
+
+/// Which process a worker is: enough to tell it from any other that has ever had its pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// Process id.
+    pub pid: u64,
+    /// Start time in clock ticks since boot (field 22 of /proc/PID/stat).
+    pub start_time: u64,
+    /// The machine's boot id (/proc/sys/kernel/random/boot_id), as two words.
+    pub boot_id: [u64; 2],
+    /// How many times the worker of this torus has been started.
+    pub incarnation: u64,
+}
+
+/// The worker's end of its status cell.
+#[derive(Debug)]
+pub struct StatusWriter<'s> {
+    words: Own<'s>,
+}
+
+/// Everyone's view of a status cell.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusReader<'s> {
+    words: View<'s>,
+}
+
+word_table! {
+    writer StatusWriter, reader StatusReader;
+    words {
+        /// Ticks of virtual time reached, for display.
+        tick, set_tick @ 6;
+        /// Events executed, for display.
+        events, set_events @ 7;
+        /// Rises with every stretch of ticks executed or replayed and with every pass of a waiting loop.
+        heartbeat, set_heartbeat @ 24;
+        /// CLOCK_MONOTONIC of the last heartbeat in ns.
+        heartbeat_ns, set_heartbeat_ns @ 25;
+        /// The newest own published checkpoint's boundary; 0 is the configuration.
+        checkpoint, set_checkpoint @ 48;
+        /// The newest own checkpoint that every present peer has mirrored; 0 is the configuration.
+        safe, set_safe @ 49;
+        /// CLOCK_MONOTONIC when the process started, in ns; so are the next four.
+        started_ns, set_started_ns @ 72;
+        /// When it held its region lock.
+        locked_ns, set_locked_ns @ 73;
+        /// When it had loaded its checkpoint.
+        loaded_ns, set_loaded_ns @ 74;
+        /// When it had replayed up to its predecessor's last committed frame.
+        replayed_ns, set_replayed_ns @ 75;
+        /// When it had caught up with its peers.
+        caught_up_ns, set_caught_up_ns @ 76;
+        /// Intervals that it replayed.
+        replayed_intervals, set_replayed_intervals @ 77;
+        /// The frame with which it counts as caught up.
+        caught_up_frame, set_caught_up_frame @ 78;
+        /// Checkpoints taken by this incarnation.
+        checkpoints_taken, set_checkpoints_taken @ 79;
+        /// Bytes of the newest checkpoint.
+        checkpoint_bytes, set_checkpoint_bytes @ 80;
+        /// Time spent taking checkpoints, in ns.
+        checkpoint_ns_total, set_checkpoint_ns_total @ 81;
+        /// Time spent copying and verifying mirrors, in ns.
+        mirror_ns_total, set_mirror_ns_total @ 82;
+        /// Digest of the full state at `state_digest_boundary`.
+        state_digest, set_state_digest @ 83;
+        /// The boundary of `state_digest`; 0: none yet.
+        state_digest_boundary, set_state_digest_boundary @ 84;
+        /// Bytes of the journal.
+        journal_bytes, set_journal_bytes @ 85;
+        /// Why it failed, as the worker numbers it; 0: it did not.
+        failure_code, set_failure_code @ 192;
+    }
+    arrays {
+        /// The checkpoint boundary that this worker needs of a torus to have room.
+        want, set_want, Torus => Torus::index, TORI, @ 56;
+        /// The boundary of this worker's newest verified mirror of a torus; 0: none.
+        mirrored, set_mirrored, Torus => Torus::index, TORI, @ 60;
+        /// n+1 if frame n of a torus was found damaged; 0: none.
+        complaint, set_complaint, Torus => Torus::index, TORI, @ 64;
+        /// Entries of a lane below this may be overwritten.
+        lane_free, set_lane_free, usize => |lane| lane.min(STATUS_LANES - 1), STATUS_LANES, @ 128;
+    }
+}
+
+impl<'s> StatusWriter<'s> {
+    /// The cell in `words`, [`STATUS_WORDS`] long.
+    pub fn new(words: Own<'s>) -> Self {
+        debug_assert!(words.len() >= STATUS_WORDS);
+        Self { words }
+    }
+
+    /// The reading end of the same cell.
+    pub fn reader(&self) -> StatusReader<'s> {
+        StatusReader {
+            words: self.words.view(),
+        }
+    }
+
+    /// Says which process this is. Readers see either no process (pid 0) or a whole identity.
+    pub fn set_identity(&self, identity: &Identity) {
+        self.words.store(PID, 0);
+        // Ordering: Release fence between clearing the pid and rewriting the rest; synchronizes with the Acquire
+        // fence in `StatusReader::identity`.
+        super::sync::fence(super::sync::Ordering::Release);
+        self.words.store(START_TIME, identity.start_time);
+        self.words.write(BOOT_ID, &identity.boot_id);
+        self.words.store(INCARNATION, identity.incarnation);
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `StatusReader::identity`.
+        self.words.store_release(PID, identity.pid);
+    }
+
+    /// Sets what the worker is doing.
+    pub fn set_phase(&self, phase: Phase) {
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `StatusReader::phase`.
+        self.words.store_release(PHASE, phase as u64);
+    }
+
+    /// Announces that the worker stands at `boundary`, and looks whether the run stops there. A replaying successor does
+    /// not call this before it has caught up with its predecessor's last committed frame.
+    pub fn announce_boundary(&self, boundary: u64, control: &ControlReader<'_>) -> Verdict {
+        STOP_WORDS.announce(&self.words, BOUNDARY, boundary, control.words())
+    }
+
+    /// Raises the heartbeat; `now_ns` is CLOCK_MONOTONIC.
+    pub fn beat(&self, now_ns: u64) {
+        self.set_heartbeat_ns(now_ns);
+        self.set_heartbeat(self.words.load(24).wrapping_add(1));
+    }
+
+    /// Rings the own doorbell, and makes the looks at [`StatusReader::sleeps`] that follow valid.
+    pub fn ring_doorbell(&self) {
+        doorbell::ring(&self.words, DOORBELL);
+    }
+
+    /// The own doorbell, to wake those who sleep on it.
+    pub fn doorbell_word(&self) -> FutexWord<'s> {
+        FutexWord::new(self.words.view(), DOORBELL)
+    }
+
+    /// Raises or lowers the own `sleeping` flag. After raising it, look once more before sleeping.
+    pub fn set_sleeping(&self, sleeping: bool) {
+        if sleeping {
+            doorbell::fall_asleep(&self.words, SLEEPING)
+        } else {
+            doorbell::wake_up(&self.words, SLEEPING)
+        }
+    }
+
+    /// Records why the worker gives up: `code` (not 0) and a text, cut at 512 bytes.
+    pub fn set_failure(&self, code: u64, text: &str) {
+        write_text(&self.words, FAILURE_LENGTH, FAILURE_TEXT, FAILURE_BYTES, text);
+        self.set_failure_code(code);
+    }
+}
+
+impl<'s> StatusReader<'s> {
+    /// The cell in `words`, [`STATUS_WORDS`] long.
+    pub fn new(words: View<'s>) -> Self {
+        debug_assert!(words.len() >= STATUS_WORDS);
+        Self { words }
+    }
+
+    /// Which process the worker is; `None` if none has held the lock yet, or one is just writing this.
+    pub fn identity(&self) -> Option<Identity> {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StatusWriter::set_identity`.
+        let pid = self.words.load_acquire(PID);
+        let identity = Identity {
+            pid,
+            start_time: self.words.load(START_TIME),
+            boot_id: [self.words.load(BOOT_ID), self.words.load(BOOT_ID + 1)],
+            incarnation: self.words.load(INCARNATION),
+        };
+        // Ordering: Acquire fence before the second look; synchronizes with the Release fence in
+        // `StatusWriter::set_identity` if one of the words is newer than the pid.
+        super::sync::fence(super::sync::Ordering::Acquire);
+        (pid != 0 && self.words.load(PID) == pid).then_some(identity)
+    }
+
+    /// The pid; 0 if there is none.
+    pub fn pid(&self) -> u64 {
+        self.words.load_acquire(PID)
+    }
+
+    /// How many times the worker of this torus has been started.
+    pub fn incarnation(&self) -> u64 {
+        self.words.load_acquire(INCARNATION)
+    }
+
+    /// What the worker is doing; [`Phase::None`] also for a word that is no phase.
+    pub fn phase(&self) -> Phase {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StatusWriter::set_phase`.
+        Phase::from_word(self.words.load_acquire(PHASE)).unwrap_or(Phase::None)
+    }
+
+    /// The boundary at which the worker last stood; all frames below it are committed. Never goes back.
+    pub fn boundary(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StopWords::announce`.
+        self.words.load_acquire(BOUNDARY)
+    }
+
+    /// The word of [`StatusReader::boundary`], for [`crate::control::ControlWriter::propose_stop`].
+    pub(crate) fn boundary_word(&self) -> (View<'s>, usize) {
+        (self.words, BOUNDARY)
+    }
+
+    /// Whether the worker may be asleep. Valid after [`StatusWriter::ring_doorbell`].
+    pub fn sleeps(&self) -> bool {
+        doorbell::sleeps(self.words, SLEEPING)
+    }
+
+    /// The doorbell, to sleep on.
+    pub fn doorbell_word(&self) -> FutexWord<'s> {
+        FutexWord::new(self.words, DOORBELL)
+    }
+
+    /// Why the worker gave up, if it did: code and text.
+    pub fn failure(&self) -> Option<(u64, String)> {
+        let code = self.failure_code();
+        (code != 0).then(|| {
+            (
+                code,
+                read_text(self.words, FAILURE_LENGTH, FAILURE_TEXT, FAILURE_BYTES),
+            )
+        })
+    }
+}
+
+/// Every field of the cell with its words, in order.
+pub fn fields() -> Vec<Field> {
+    let mut fields: Vec<_> = FIELDS.iter().chain(EXTRA).copied().collect();
+    fields.sort_by_key(|field| field.first);
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    fn page() -> Vec<AtomicU64> {
+        (0..STATUS_WORDS).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    #[test]
+    fn fields_do_not_overlap() {
+        assert!(crate::cells::disjoint(FIELDS, EXTRA, STATUS_WORDS));
+    }
+
+    #[test]
+    fn an_identity_half_written_is_no_identity() {
+        let page = page();
+        let (writer, reader) = (
+            StatusWriter::new(Own::new(&page)),
+            StatusReader::new(View::new(&page)),
+        );
+        assert_eq!(reader.identity(), None);
+        let identity = Identity {
+            pid: 77,
+            start_time: 5,
+            boot_id: [1, 2],
+            incarnation: 3,
+        };
+        writer.set_identity(&identity);
+        assert_eq!(reader.identity(), Some(identity));
+        // A successor died after clearing the pid and writing half of its own.
+        Own::new(&page).store(PID, 0);
+        Own::new(&page).store(START_TIME, 6);
+        assert_eq!(reader.identity(), None);
+    }
+
+    #[test]
+    fn a_long_failure_text_is_cut_at_a_character() {
+        let page = page();
+        let (writer, reader) = (
+            StatusWriter::new(Own::new(&page)),
+            StatusReader::new(View::new(&page)),
+        );
+        assert_eq!(reader.failure(), None);
+        writer.set_failure(4, &"ä".repeat(400));
+        assert_eq!(reader.failure(), Some((4, "ä".repeat(256))));
+        writer.set_failure(5, "short");
+        assert_eq!(reader.failure(), Some((5, "short".to_owned())));
+    }
+
+    #[test]
+    fn a_word_that_is_no_phase_counts_as_none() {
+        let page = page();
+        let (writer, reader) = (
+            StatusWriter::new(Own::new(&page)),
+            StatusReader::new(View::new(&page)),
+        );
+        writer.set_phase(Phase::Replaying);
+        assert_eq!(reader.phase(), Phase::Replaying);
+        Own::new(&page).store(PHASE, 99);
+        assert_eq!(reader.phase(), Phase::None);
+    }
+
+    #[test]
+    fn beats_count_on_from_the_predecessor() {
+        let page = page();
+        StatusWriter::new(Own::new(&page)).beat(10);
+        let (writer, reader) = (
+            StatusWriter::new(Own::new(&page)),
+            StatusReader::new(View::new(&page)),
+        );
+        writer.beat(20);
+        assert_eq!((reader.heartbeat(), reader.heartbeat_ns()), (2, 20));
+        writer.set_lane_free(31, 9);
+        assert_eq!(reader.lane_free(31), 9);
+    }
+}

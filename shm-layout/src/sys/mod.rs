@@ -1,0 +1,8 @@
+//! The operating system: futexes, clocks, processes, pidfds, locks, starting programs.
+
+pub mod clock;
+pub mod futex;
+pub mod ofd_lock;
+pub mod pidfd;
+pub mod process;
+pub mod spawn;

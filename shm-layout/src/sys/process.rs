@@ -1,0 +1,56 @@
+//! Which process is which: pid, start time and boot together name one process for good.
+
+use std::fs;
+
+/// When the process started, in clock ticks since boot: field 22 of /proc/PID/stat. `None` if there is no such process.
+pub fn start_time(pid: u32) -> Option<u64> {
+    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The program's name in field 2 may hold anything, spaces and parentheses too; it ends at the last `)`.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    // Field 3 follows the parenthesis, so field 22 is number 19 from there.
+    stat.rsplit_once(") ")?
+        .1
+        .split_ascii_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
+}
+
+/// The machine's boot id: 128 random bits that are new at every boot. Zeros if it cannot be read.
+pub fn boot_id() -> [u64; 2] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let value = u128::from_str_radix(&digits, 16).unwrap_or(0);
+    [(value >> 64) as u64, value as u64]
+}
+
+/// Whether the process with this pid is the one that started at `start_time` in this boot. A zombie still counts: it is
+/// the process, though dead; its pidfd tells.
+pub fn alive_as(pid: u32, start_time: u64, boot_id: [u64; 2]) -> bool {
+    boot_id == self::boot_id() && self::start_time(pid) == Some(start_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_itself_and_no_other() {
+        let pid = std::process::id();
+        let start = start_time(pid).expect("we exist");
+        assert!(alive_as(pid, start, boot_id()));
+        assert!(!alive_as(pid, start + 1, boot_id()));
+        assert!(!alive_as(pid, start, [0, 0]));
+        assert_eq!(start_time(0x3fff_ffff), None);
+    }
+
+    #[test]
+    fn a_program_may_be_called_anything() {
+        let fields: Vec<String> = (3..=30).map(|field| field.to_string()).collect();
+        let stat = format!("12 (a ) S (x) 7) {}", fields.join(" "));
+        assert_eq!(parse_start_time(&stat), Some(22));
+        assert_eq!(parse_start_time("12 (cut"), None);
+    }
+}

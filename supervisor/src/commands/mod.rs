@@ -1,0 +1,39 @@
+//! The commands, one file each. Each takes its options and returns an exit code or an error that has one.
+
+mod clean;
+mod inject;
+mod kill;
+mod ls;
+mod run_script;
+mod start;
+mod status;
+mod stop;
+mod verify;
+mod wait;
+
+use crate::cli::Command;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::output;
+
+/// Runs one command; its error, if any, is printed here.
+pub fn run(command: Command) -> Exit {
+    let result = match command {
+        Command::Start(args) => start::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Inject(args) => inject::run(&args),
+        Command::Kill(args) => kill::run(&args),
+        Command::Wait(args) => wait::run(&args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Clean(args) => clean::run(&args),
+        Command::RunScript(args) => run_script::run(&args),
+    };
+    result.unwrap_or_else(|error| refused(&error))
+}
+
+fn refused(error: &CommandError) -> Exit {
+    output::message(&format!("braid-supervisor: {error}"));
+    error.exit()
+}

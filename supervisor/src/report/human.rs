@@ -1,0 +1,110 @@
+//! A run as a person reads it: `status` without `--json`.
+
+use super::run::{RunReport, TorusReport};
+use crate::text::show;
+
+/// The whole report.
+pub fn status(report: &RunReport) -> String {
+    let mut out = heading(report);
+    let mut rows = vec![titles()];
+    rows.extend(report.tori.iter().map(row));
+    out.push_str(&show::table(&rows));
+    for torus in &report.tori {
+        if let Some(last) = torus.recoveries.last() {
+            out.push_str(&format!("last recovery  {}\n", last.line(torus.torus)));
+        }
+    }
+    out.push_str(&digests(report));
+    out.push_str(&format!(
+        "segment {} ({}, {} allocated)\nlog     {}\n",
+        report.files.segment,
+        show::bytes(report.files.segment_bytes),
+        show::bytes(report.files.allocated_bytes),
+        report.files.log,
+    ));
+    out
+}
+
+fn heading(report: &RunReport) -> String {
+    let model = &report.model;
+    let [x, y, z] = model.sides;
+    let supervisor = match report.supervisor {
+        Some(supervisor) => format!("supervisor {}", supervisor.pid),
+        None => "no supervisor".to_owned(),
+    };
+    let mut out = format!(
+        "{}: {} for {}, {}, {} on {} x {x}x{y}x{z}, interval {}, lag {}\n",
+        report.name,
+        report.state.word(),
+        show::span(report.elapsed_ns),
+        supervisor,
+        model.name,
+        report.tori.len(),
+        model.interval,
+        model.lag,
+    );
+    if let Some(reason) = &report.reason {
+        out.push_str(&format!("reason: {reason}\n"));
+    }
+    out
+}
+
+fn titles() -> Vec<String> {
+    let titles = ["TORUS", "PID", "PHASE", "BOUNDARY", "TICK", "EVENTS", "PENDING", "RESTARTS", "CHECKPOINT", "RESIDENT"];
+    titles.map(str::to_owned).to_vec()
+}
+
+fn row(torus: &TorusReport) -> Vec<String> {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    vec![
+        torus.torus.to_string(),
+        or_dash(torus.pid.map(|pid| pid.to_string())),
+        torus.phase.to_owned(),
+        torus.boundary.to_string(),
+        show::count(torus.tick),
+        show::count(torus.events),
+        show::count(torus.pending),
+        torus.restarts.to_string(),
+        torus.checkpoints.boundary.to_string(),
+        or_dash(torus.memory.resident_bytes.map(show::bytes)),
+    ]
+}
+
+/// The digests of a run that is over; nothing otherwise.
+pub fn digests(report: &RunReport) -> String {
+    let line = |torus: &TorusReport| {
+        let history = torus.history_digest.as_deref()?;
+        let state = torus.state_digest.as_deref()?;
+        Some(format!("{}  history {history}  state {state}\n", torus.torus))
+    };
+    report.tori.iter().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::{RunState, tests::sample};
+    use super::*;
+
+    #[test]
+    fn the_table_shows_state_and_digests() {
+        let text = status(&sample());
+        assert!(text.starts_with("default: finished for 2.00 s, no supervisor, phold on 3 x 32x32x32"), "{text}");
+        assert!(text.contains("A  history 00000000000000aa  state 00000000000000bb"), "{text}");
+        assert!(text.contains("last recovery  C #2 after SIGKILL"), "{text}");
+    }
+
+    #[test]
+    fn a_failed_run_gives_the_reason() {
+        let mut report = sample();
+        report.state = RunState::Failed;
+        report.reason = Some("torus B is full".to_owned());
+        assert!(status(&report).contains("reason: torus B is full\n"));
+    }
+
+    #[test]
+    fn a_running_run_has_no_digests_to_show() {
+        let mut report = sample();
+        report.tori.iter_mut().for_each(|torus| torus.state_digest = None);
+        assert_eq!(digests(&report), "");
+    }
+}

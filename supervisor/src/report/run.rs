@@ -1,0 +1,276 @@
+//! The schema of `status --json`. Fields are only ever added; a change of meaning raises [`SCHEMA_VERSION`].
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::recovery::Recovery;
+
+/// Version of this schema.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The state of a run, as `status` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// It starts, runs, or recovers.
+    Running,
+    /// Reserved: a torus is recorded absent.
+    Degraded,
+    /// It reached its end.
+    Finished,
+    /// It was stopped, at one boundary.
+    Stopped,
+    /// It gave up, or all its processes are dead; the reason says which.
+    Failed,
+}
+
+impl RunState {
+    /// The word that JSON and tables use.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunState::Running => "running",
+            RunState::Degraded => "degraded",
+            RunState::Finished => "finished",
+            RunState::Stopped => "stopped",
+            RunState::Failed => "failed",
+        }
+    }
+}
+
+/// Everything about a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The run's name.
+    pub name: String,
+    /// Its state.
+    pub state: RunState,
+    /// Why it failed, and what to do; null otherwise.
+    pub reason: Option<String>,
+    /// The process that watches it; null when there is none.
+    pub supervisor: Option<SupervisorReport>,
+    /// The model and what it was given.
+    pub model: ModelReport,
+    /// The boundary at which the run was told to end; null without a stop or an end.
+    pub final_boundary: Option<u64>,
+    /// Each torus.
+    pub tori: Vec<TorusReport>,
+    /// The worker binary.
+    pub worker: WorkerReport,
+    /// Where things are.
+    pub files: FilesReport,
+    /// Wall-clock time of the creation, in nanoseconds since 1970.
+    pub created_unix_ns: u64,
+    /// Wall-clock nanoseconds from the first start to the end, or to now.
+    pub elapsed_ns: u64,
+}
+
+/// The process that watches a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SupervisorReport {
+    /// Its process.
+    pub pid: u32,
+}
+
+/// What is simulated.
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelReport {
+    /// The model's name.
+    pub name: String,
+    /// All its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether a script set it up.
+    pub script: bool,
+    /// The sides of each lattice.
+    pub sides: [u32; 3],
+    /// Ticks from one boundary to the next.
+    pub interval: u64,
+    /// The lag.
+    pub lag: u32,
+    /// The key of all random numbers.
+    pub seed: u64,
+    /// The last tick that is executed; null without one.
+    pub until: Option<u64>,
+    /// Wall-clock limit in nanoseconds; null without one.
+    pub time_limit_ns: Option<u64>,
+}
+
+/// The worker binary of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkerReport {
+    /// Its path.
+    pub path: String,
+    /// Its version.
+    pub version: String,
+    /// The hash of its bytes, hexadecimal.
+    pub build_hash: String,
+}
+
+/// The files of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct FilesReport {
+    /// The segment.
+    pub segment: String,
+    /// The segment's size in bytes.
+    pub segment_bytes: u64,
+    /// The bytes that are allocated: fewer once the run is over.
+    pub allocated_bytes: u64,
+    /// The journals' folder.
+    pub journals: String,
+    /// The log of workers and supervisor.
+    pub log: String,
+}
+
+/// One torus.
+#[derive(Debug, Clone, Serialize)]
+pub struct TorusReport {
+    /// Its letter.
+    pub torus: char,
+    /// Its worker's process; null when none lives.
+    pub pid: Option<u32>,
+    /// How many times its worker has been started.
+    pub incarnation: u64,
+    /// What the worker is at: starting, rehydrating, replaying, waiting, running, finished, failed, dead.
+    pub phase: &'static str,
+    /// The last boundary that it reached: all its frames below are committed.
+    pub boundary: u64,
+    /// The virtual time of its newest frame.
+    pub tick: u64,
+    /// Events executed up to there.
+    pub events: u64,
+    /// Events pending there.
+    pub pending: u64,
+    /// Cells with a process there.
+    pub active: u64,
+    /// Edges there.
+    pub edges: u64,
+    /// How many times its worker has been replaced.
+    pub restarts: u64,
+    /// Digest of every event executed up to there, hexadecimal; null before the first frame.
+    pub history_digest: Option<String>,
+    /// Digest of the final state, hexadecimal; null until the run is finished or stopped.
+    pub state_digest: Option<String>,
+    /// Its recoveries, oldest first, as far as the log reaches back.
+    pub recoveries: Vec<Recovery>,
+    /// Its checkpoints.
+    pub checkpoints: CheckpointReport,
+    /// Its memory.
+    pub memory: MemoryReport,
+}
+
+/// The checkpoints of a torus, by its present worker.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct CheckpointReport {
+    /// Boundary of the newest own checkpoint; 0 is the configuration itself.
+    pub boundary: u64,
+    /// Boundary of the newest one that every peer has mirrored.
+    pub safe: u64,
+    /// Bytes of the newest one.
+    pub bytes: u64,
+    /// How many it has taken.
+    pub taken: u64,
+    /// Nanoseconds spent on them.
+    pub time_ns: u64,
+    /// Nanoseconds spent on mirroring the peers'.
+    pub mirror_ns: u64,
+}
+
+/// The memory of a torus.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct MemoryReport {
+    /// Resident bytes of the worker's process, shared ones included; null when none lives.
+    pub resident_bytes: Option<u64>,
+    /// Bytes of its region of the segment.
+    pub region_bytes: u64,
+    /// Bytes of its journal.
+    pub journal_bytes: u64,
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A report for tests.
+    pub fn sample() -> RunReport {
+        RunReport {
+            schema_version: SCHEMA_VERSION,
+            name: "default".into(),
+            state: RunState::Finished,
+            reason: None,
+            supervisor: None,
+            model: ModelReport {
+                name: "phold".into(),
+                parameters: [("remote".to_owned(), "0.1".to_owned())].into(),
+                script: false,
+                sides: [32; 3],
+                interval: 1000,
+                lag: 2,
+                seed: 1,
+                until: Some(9_999),
+                time_limit_ns: None,
+            },
+            final_boundary: Some(10),
+            tori: ['A', 'B', 'C'].map(torus).into(),
+            worker: WorkerReport { path: "/bin/w".into(), version: "0.1.0".into(), build_hash: "ab".into() },
+            files: FilesReport {
+                segment: "/dev/shm/braid-default".into(),
+                segment_bytes: 4096,
+                allocated_bytes: 4096,
+                journals: "/state".into(),
+                log: "/state/log".into(),
+            },
+            created_unix_ns: 1,
+            elapsed_ns: 2_000_000_000,
+        }
+    }
+
+    fn torus(letter: char) -> TorusReport {
+        TorusReport {
+            torus: letter,
+            pid: None,
+            incarnation: 2,
+            phase: "finished",
+            boundary: 10,
+            tick: 10_000,
+            events: 1_000_000,
+            pending: 32_768,
+            active: 32_768,
+            edges: 4,
+            restarts: 1,
+            history_digest: Some("00000000000000aa".into()),
+            state_digest: Some("00000000000000bb".into()),
+            recoveries: vec![super::super::recovery::tests::sample()],
+            checkpoints: CheckpointReport { boundary: 9, safe: 9, bytes: 8, taken: 3, time_ns: 5, mirror_ns: 6 },
+            memory: MemoryReport { resident_bytes: None, region_bytes: 4096, journal_bytes: 64 },
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_promised_fields() {
+        let json = serde_json::to_value(sample()).unwrap();
+        assert_eq!(json["schema_version"], 1);
+        assert_eq!(json["name"], "default");
+        assert_eq!(json["state"], "finished");
+        assert!(json["supervisor"].is_null());
+        let torus = &json["tori"][1];
+        assert_eq!(torus["torus"], "B");
+        for field in ["pid", "incarnation", "tick", "events", "pending", "restarts", "history_digest"] {
+            assert!(torus.get(field).is_some(), "{field}");
+        }
+        assert_eq!(torus["state_digest"], "00000000000000bb");
+        let recovery = &torus["recoveries"][0];
+        for part in ["detected_ns", "respawned_ns", "rehydrated_ns", "caught_up_ns"] {
+            assert!(recovery[part].is_u64(), "{part}");
+        }
+    }
+
+    #[test]
+    fn every_state_has_its_word() {
+        use RunState::*;
+        for state in [Running, Degraded, Finished, Stopped, Failed] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.word());
+        }
+    }
+}

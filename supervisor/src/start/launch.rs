@@ -1,0 +1,188 @@
+//! From a plan to a segment whose run lock is held, and the slots that its watchdog begins with.
+
+use std::path::Path;
+
+use shm_layout::config::RunConfig;
+use shm_layout::layout::{Layout, LayoutError};
+use shm_layout::segment::{Draft, LockByte, SegmentError, SegmentFile};
+use shm_layout::torus::Torus;
+
+use super::compare::{Tolerance, differences, grown};
+use super::place::{Place, create_journals};
+use super::{describe, draft, rebuild};
+use crate::cli::StartArgs;
+use crate::error::CommandError;
+use crate::watchdog::adopt;
+use crate::watchdog::slot::Slot;
+
+/// How a run came to the watchdog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is new.
+    New,
+    /// All its processes were dead.
+    Resumed,
+    /// Its workers may be running.
+    Adopted,
+}
+
+/// A run that is ready to be watched.
+pub struct Launch {
+    /// The segment, with the run lock.
+    pub file: SegmentFile,
+    /// How it came.
+    pub origin: Origin,
+}
+
+/// The complete, valid configuration of a new run.
+///
+/// # Errors
+/// A usage error for everything that the options, the script or the model's parameters are wrong about.
+pub fn configuration(args: &StartArgs, place: &Place) -> Result<RunConfig, CommandError> {
+    let draft = draft::draft(args, &place.journal_dir(), draft::random_run_id()?)?;
+    check_options(&draft)?;
+    let config = describe::complete(draft, args.tolerance.is_some())?;
+    Layout::compute(&config).map_err(usage)?;
+    Ok(config)
+}
+
+/// Everything that can be said before the model is asked, so that the message names the option.
+fn check_options(draft: &RunConfig) -> Result<(), CommandError> {
+    let mut probe = draft.clone();
+    let defaults = shm_layout::config::Capacity::default();
+    let or = |given: u32, default: u32| if given == 0 { default } else { given };
+    probe.capacity.pending = or(probe.capacity.pending, defaults.pending);
+    probe.capacity.edges = or(probe.capacity.edges, defaults.edges);
+    probe.capacity.remote_per_interval = or(probe.capacity.remote_per_interval, defaults.remote_per_interval);
+    probe.checkpoint_bytes = 8;
+    probe.validate().map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+fn usage(error: LayoutError) -> CommandError {
+    CommandError::Usage(error.to_string())
+}
+
+/// Creates the segment of a new run; over a run that is over, if there is one.
+///
+/// # Errors
+/// When another start was faster, or there is no room.
+pub fn create(config: &RunConfig, place: &Place, old: Option<SegmentFile>) -> Result<Launch, CommandError> {
+    place.prepare()?;
+    let path = place.segment();
+    let file = match old {
+        Some(old) => {
+            lock_run(&old)?;
+            Draft::create(path, config).and_then(|draft| draft.publish_over(&old))
+        }
+        None => SegmentFile::create(path, config),
+    };
+    let file = file.map_err(|error| match error {
+        SegmentError::AlreadyExists { .. } => another_was_faster(path),
+        error => CommandError::Segment(error),
+    })?;
+    create_journals(config)?;
+    Ok(Launch { file, origin: Origin::New })
+}
+
+fn another_was_faster(path: &Path) -> CommandError {
+    CommandError::AlreadyRunning(format!("another start has just created {}", path.display()))
+}
+
+/// Takes the lock that one supervisor of a run has.
+///
+/// # Errors
+/// [`CommandError::AlreadyRunning`] when it has one.
+pub fn lock_run(file: &SegmentFile) -> Result<(), CommandError> {
+    match file.try_lock(LockByte::Run).map_err(CommandError::Segment)? {
+        true => Ok(()),
+        false => Err(CommandError::AlreadyRunning(format!("the run {} already has a supervisor", file.config().name))),
+    }
+}
+
+/// Takes a run over whose supervisor is dead.
+///
+/// # Errors
+/// When options were given that differ from the stored configuration, or the worker binary is another one by now.
+pub fn adopt(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError> {
+    refuse_differences(args, file.config(), Tolerance::Exact)?;
+    check_worker(file.config())?;
+    lock_run(&file)?;
+    Ok(Launch { file, origin: Origin::Adopted })
+}
+
+/// Makes a run whose processes are all dead ready to go on.
+///
+/// # Errors
+/// As [`adopt`], and when there is no room.
+pub fn resume(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError> {
+    refuse_differences(args, file.config(), Tolerance::MayGrow)?;
+    check_worker(file.config())?;
+    lock_run(&file)?;
+    let asked = grown(args, &given(args, file.config())?, file.config());
+    let file = match asked == *file.config() {
+        true => file,
+        false => {
+            let complete = describe::complete(asked, true)?;
+            rebuild::grow(&file, &complete)?
+        }
+    };
+    file.reallocate().map_err(CommandError::Segment)?;
+    let map = file.map_supervisor().map_err(CommandError::Segment)?;
+    let control = map.views().control;
+    if control.reader().started_ns() == 0 {
+        // It never began, so its journals may be missing, or still be those of the run that it replaced.
+        create_journals(file.config())?;
+    }
+    control.set_failure(None, "");
+    control.set_finished_ns(0);
+    control.initialise();
+    Ok(Launch { file, origin: Origin::Resumed })
+}
+
+/// The slots for a run: every worker is to be started, or those that live are taken over.
+pub fn slots(launch: &Launch, segment: &shm_layout::segment::SupervisorSegment<'_>) -> Vec<Slot> {
+    let config = launch.file.config();
+    if launch.origin == Origin::Adopted {
+        return adopt::slots(&launch.file, segment, config);
+    }
+    let tori = Torus::ALL.into_iter().take(config.tori.into());
+    tori.zip(&segment.regions)
+        .map(|(torus, region)| Slot::new(torus, region.status.incarnation(), region.status.boundary()))
+        .collect()
+}
+
+/// What the options would make of a new run; only those that were given are looked at.
+fn given(args: &StartArgs, stored: &RunConfig) -> Result<RunConfig, CommandError> {
+    draft::draft(args, Path::new(&stored.journal_dir), stored.run_id)
+}
+
+fn refuse_differences(args: &StartArgs, stored: &RunConfig, tolerance: Tolerance) -> Result<(), CommandError> {
+    let found = differences(args, &given(args, stored)?, stored, tolerance);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let (name, list) = (&stored.name, found.join("; "));
+    let what = if tolerance == Tolerance::Exact { "is running with" } else { "goes on with" };
+    Err(CommandError::Usage(format!("the run {name} {what} other options: {list}; leave them out")))
+}
+
+/// The worker binary must be the very build that the run was started with: another one may compute something else.
+///
+/// # Errors
+/// When it is gone or another one, with the version that is needed.
+pub fn check_worker(config: &RunConfig) -> Result<(), CommandError> {
+    let worker = &config.worker;
+    let (path, version, hash) = (&worker.path, &worker.version, worker.build_hash);
+    let needed = format!("the run {} needs version {version}, build {hash:016x}", config.name);
+    let bytes = std::fs::read(path).map_err(|error| {
+        CommandError::Failed(format!("cannot read the worker binary {path}: {error}; {needed}"))
+    })?;
+    let found = shm_layout::hash::bytes(&bytes);
+    if found == hash {
+        return Ok(());
+    }
+    Err(CommandError::Failed(format!(
+        "the worker binary {path} is another one than the run was started with (build {found:016x}); {needed}; put it \
+         back in its place"
+    )))
+}

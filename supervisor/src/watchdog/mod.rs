@@ -1,0 +1,192 @@
+//! The watchdog: one poll loop that sees deaths as events, replaces workers, and ends a run.
+//!
+//! It holds no state that the segment lacks: whoever takes the run lock next continues from the control words and the
+//! status cells. What to do about one torus stands in [`table`], when a successor may start in [`policy`], what counts
+//! as a hang in [`hang`]; the rest of this folder carries it out.
+//!
+//! Waiting is one `poll` over the signals, the workers' pidfds and the control socket, until the next deadline. When
+//! nothing happens it wakes a few times per hang timeout, to look at three heartbeats.
+
+pub mod adopt;
+pub mod console;
+pub mod death;
+pub mod duty;
+mod gate;
+pub mod hang;
+mod looking;
+pub mod policy;
+mod recovery_log;
+mod requests;
+pub mod signals;
+pub mod slot;
+mod spawning;
+mod stopping;
+pub mod table;
+mod verdicts;
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use shm_layout::config::RunConfig;
+use shm_layout::control::RunState;
+use shm_layout::segment::{SegmentFile, SupervisorSegment};
+use shm_layout::sys::{clock, process};
+
+use crate::error::CommandError;
+use crate::socket::server::ControlServer;
+use console::Console;
+use signals::{Signals, Wish};
+use slot::Slot;
+use stopping::Stopping;
+use table::{Intent, State};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// All tori are at its end.
+    Finished,
+    /// All tori stand at the boundary of a stop.
+    Stopped,
+    /// It was given up; the control words say why.
+    Failed,
+}
+
+/// What a watchdog is started with.
+pub struct Post<'s> {
+    /// The segment; the caller holds its run lock.
+    pub file: &'s SegmentFile,
+    /// Its mapping.
+    pub segment: &'s SupervisorSegment<'s>,
+    /// Its configuration.
+    pub config: &'s RunConfig,
+    /// Where workers write what they have to say.
+    pub log: OwnedFd,
+    /// Whether nobody watches.
+    pub background: bool,
+}
+
+/// A watchdog on duty.
+pub struct Watchdog<'s> {
+    post: Post<'s>,
+    slots: Vec<Slot>,
+    intent: Intent,
+    stopping: Stopping,
+    signals: Signals,
+    server: Option<ControlServer>,
+    console: Console,
+    /// The moment of the present pass of the loop, CLOCK_MONOTONIC in ns.
+    now_ns: u64,
+    ready: bool,
+}
+
+impl<'s> Watchdog<'s> {
+    /// A watchdog for the workers in `slots`.
+    ///
+    /// # Errors
+    /// When the operating system refuses the signals. A control socket that cannot be had is only reported.
+    pub fn new(post: Post<'s>, slots: Vec<Slot>) -> Result<Self, CommandError> {
+        let now_ns = clock::monotonic_ns();
+        let signals =
+            Signals::new(post.background).map_err(|error| CommandError::system("handle signals", error))?;
+        let mut console = Console::new(&post.config.name, post.background, now_ns);
+        let server = ControlServer::bind(post.file.path())
+            .inspect_err(|error| console.say(&format!("no control socket ({error}); kill and stop use signals")))
+            .ok();
+        let stopping = Stopping::new(post.segment, post.config, now_ns);
+        let pid = std::process::id();
+        post.segment.control.set_supervisor_start_time(process::start_time(pid).unwrap_or(0));
+        post.segment.control.set_supervisor_pid(pid.into());
+        let intent = Intent::GoOn;
+        let mut watchdog = Watchdog { post, slots, intent, stopping, signals, server, console, now_ns, ready: false };
+        watchdog.reopen_recoveries();
+        Ok(watchdog)
+    }
+
+    /// Watches until no worker is left and none will be started, and writes the end into the segment.
+    ///
+    /// # Errors
+    /// When the operating system refuses to poll; the workers run on, and the next watchdog adopts them.
+    pub fn run(mut self) -> Result<RunEnd, CommandError> {
+        loop {
+            self.now_ns = clock::monotonic_ns();
+            self.look_at_workers();
+            self.open_gate_when_ready();
+            self.follow_recoveries();
+            self.pursue_stop();
+            self.show_progress();
+            if self.slots.iter().all(|slot| slot.state == State::Over) {
+                return Ok(self.end());
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Asks for a stop before the loop begins, as `stop` does when it has to stand in for a dead supervisor.
+    pub fn stop_at_once(&mut self) {
+        self.request_stop();
+    }
+
+    /// Sleeps until something happens or is due, and takes in signals, deaths and requests.
+    fn wait(&mut self) -> Result<(), CommandError> {
+        let exited = {
+            let living = self.slots.iter().filter_map(|slot| slot.process.as_ref());
+            let mut fds = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
+            fds.extend(living.map(|process| PollFd::new(process.pidfd.as_fd(), PollFlags::POLLIN)));
+            let processes = fds.len() - 1;
+            if let Some(server) = &self.server {
+                fds.extend(server.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            }
+            match poll(&mut fds, self.timeout()) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(CommandError::system("wait for the workers", error)),
+            }
+            let ready = |fd: &PollFd| fd.any().unwrap_or(false);
+            fds[1..=processes].iter().map(ready).collect::<Vec<bool>>()
+        };
+        self.now_ns = clock::monotonic_ns();
+        self.reap(&exited);
+        self.serve_requests();
+        if self.signals.take() == Wish::Stop {
+            self.stop_signalled();
+        }
+        Ok(())
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let now_ns = clock::monotonic_ns();
+        let due_ns = self.next_deadline_ns().saturating_sub(now_ns);
+        // Rounded up: a poll that returns before the deadline would be repeated without rest.
+        let due_ms = due_ns.div_ceil(1_000_000).min(60_000);
+        PollTimeout::try_from(due_ms as u32).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn next_deadline_ns(&self) -> u64 {
+        let server = self.server.as_ref().and_then(ControlServer::deadline_ns);
+        let slots = self.slots.iter().filter_map(|slot| self.slot_deadline_ns(slot));
+        let gate = self.gate_deadline_ns();
+        [Some(self.console.due_ns()), server, gate, self.stopping.deadline_ns(self.now_ns)]
+            .into_iter()
+            .flatten()
+            .chain(slots)
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Nobody is left: writes how it ended.
+    fn end(mut self) -> RunEnd {
+        self.console.close();
+        let end = match self.intent {
+            Intent::Abandon => RunEnd::Failed,
+            Intent::GoOn => self.judge_end(),
+        };
+        let state = match end {
+            RunEnd::Finished => RunState::Finished,
+            RunEnd::Stopped => RunState::Stopped,
+            RunEnd::Failed => RunState::Failed,
+        };
+        self.post.segment.control.set_finished_ns(clock::realtime_ns());
+        self.post.segment.control.set_run_state(state);
+        end
+    }
+}

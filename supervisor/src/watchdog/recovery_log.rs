@@ -1,0 +1,112 @@
+//! The recovery log: from the death of a worker to its successor having caught up. The times of the successor are its
+//! own, from its status cell, so the watchdog need not look at the right moment.
+
+use shm_layout::control::Recovery;
+use shm_layout::status::{Phase, StatusReader};
+use shm_layout::torus::Torus;
+
+use super::slot::OpenRecovery;
+use super::{Watchdog, death};
+
+impl Watchdog<'_> {
+    /// A worker is dead: its recovery begins.
+    pub(super) fn open_recovery(&mut self, index: usize) {
+        let control = &self.post.segment.control;
+        let slot = &self.slots[index];
+        let cause = death::cause(slot.ending, slot.hung);
+        let mut record = Recovery::new(slot.torus, self.next_incarnation(index), cause);
+        record.death_ns = self.death_ns(index);
+        record.detected_ns = slot.detected_ns;
+        let number = control.push_recovery(&record);
+        self.slots[index].recovery = Some(OpenRecovery { number, record });
+    }
+
+    /// When the worker died: when the watchdog killed it, else its last heartbeat.
+    fn death_ns(&self, index: usize) -> u64 {
+        let slot = &self.slots[index];
+        let killed_ns = self.post.segment.control.reader().killed_at_ns(slot.torus);
+        let status = self.status(index);
+        let own_kill = killed_ns > slot.spawned_ns && killed_ns <= slot.detected_ns;
+        let heartbeat_ns = status.heartbeat_ns();
+        match () {
+            () if own_kill => killed_ns,
+            // A cell that an earlier boot of the machine left: its clock is another one.
+            () if heartbeat_ns > slot.detected_ns => slot.detected_ns,
+            () => heartbeat_ns.max(slot.spawned_ns),
+        }
+    }
+
+    /// The successor has been started.
+    pub(super) fn note_spawned(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if let Some(open) = &mut slot.recovery {
+            open.record.spawned_ns = slot.spawned_ns;
+            open.record.incarnation = slot.incarnation;
+            self.post.segment.control.update_recovery(open.number, &open.record);
+        }
+    }
+
+    /// Copies what successors have written about themselves, until they have caught up.
+    pub(super) fn follow_recoveries(&mut self) {
+        for index in 0..self.slots.len() {
+            let status = self.status(index);
+            let slot = &mut self.slots[index];
+            let Some(open) = &mut slot.recovery else { continue };
+            if status.incarnation() != slot.incarnation {
+                continue;
+            }
+            let before = open.record;
+            copy_times(&mut open.record, &status, self.now_ns);
+            if open.record == before {
+                continue;
+            }
+            self.post.segment.control.update_recovery(open.number, &open.record);
+            if open.record.caught_up_ns != 0 {
+                let record = open.record;
+                slot.recovery = None;
+                let line = crate::report::recovery::from_record(&record).line(record.torus.letter());
+                self.console.say(&format!("recovered: {line}"));
+            }
+        }
+    }
+
+    /// The successor is dead too: its recovery stays as it is.
+    pub(super) fn close_recovery(&mut self, index: usize) {
+        self.follow_recoveries();
+        self.slots[index].recovery = None;
+    }
+
+    /// After an adoption: a recovery that the log holds unfinished, of a worker that lives, goes on.
+    pub(super) fn reopen_recoveries(&mut self) {
+        let control = self.post.segment.control.reader();
+        let count = control.recovery_count();
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            let of_torus = |torus: Torus| move |record: &Recovery| record.torus == torus;
+            let last = (0..count).rev().take(shm_layout::control::RECOVERIES).find_map(|number| {
+                control.recovery(number).filter(of_torus(slot.torus)).map(|record| OpenRecovery { number, record })
+            });
+            let unfinished =
+                |open: &OpenRecovery| open.record.incarnation == slot.incarnation && open.record.caught_up_ns == 0;
+            slot.recovery = last.filter(unfinished).filter(|_| slot.process.is_some());
+        }
+    }
+}
+
+/// The times that this incarnation wrote: what its predecessor left in the cell is older than its start.
+fn copy_times(record: &mut Recovery, status: &StatusReader<'_>, now_ns: u64) {
+    let own = |at_ns: u64| if at_ns >= record.spawned_ns && at_ns <= now_ns { at_ns } else { 0 };
+    let started_ns = own(status.started_ns());
+    let loaded_ns = own(status.loaded_ns());
+    let rehydrated_ns = own(status.replayed_ns());
+    let caught_up_ns = match status.phase() {
+        // It had nothing more to do than to say so.
+        Phase::Finished if status.caught_up_ns() < record.spawned_ns => own(status.heartbeat_ns()),
+        _ => own(status.caught_up_ns()),
+    };
+    record.started_ns = started_ns;
+    record.loaded_ns = loaded_ns;
+    record.rehydrated_ns = rehydrated_ns;
+    record.caught_up_ns = caught_up_ns;
+    record.replayed_intervals = if rehydrated_ns == 0 { 0 } else { status.replayed_intervals() };
+}

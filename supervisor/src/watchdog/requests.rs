@@ -1,0 +1,77 @@
+//! What other commands ask for over the control socket.
+
+use nix::sys::signal::Signal;
+use shm_layout::torus::Torus;
+
+use super::Watchdog;
+use super::table::State;
+use crate::socket::message::{Request, Response};
+
+impl Watchdog<'_> {
+    /// Answers what has arrived.
+    pub(super) fn serve_requests(&mut self) {
+        // Taken out for the call: the answers need the watchdog, which holds the server.
+        let Some(mut server) = self.server.take() else { return };
+        server.serve(self.now_ns, |request| self.answer(&request));
+        self.server = Some(server);
+    }
+
+    fn answer(&mut self, request: &Request) -> Response {
+        match *request {
+            Request::Ping => Response::Pong { pid: std::process::id() },
+            Request::Stop => {
+                self.request_stop();
+                Response::Stopping { boundary: self.post.segment.control.reader().stop_at() }
+            }
+            Request::Kill { torus, signal } => self.signal_worker(torus, signal),
+        }
+    }
+
+    fn signal_worker(&mut self, torus: u8, signal: i32) -> Response {
+        let index = usize::from(torus);
+        let Some(slot) = self.slots.get(index) else {
+            return Response::Refused(format!("this run has {} tori", self.slots.len()));
+        };
+        let Some(process) = slot.process.as_ref().filter(|_| slot.exists()) else { return Response::NoWorker };
+        if let Err(error) = process.pidfd.send_signal(signal) {
+            return match slot.state {
+                State::Alive => Response::Refused(format!("cannot signal process {}: {error}", process.pid)),
+                _ => Response::NoWorker,
+            };
+        }
+        let (pid, incarnation, torus) = (process.pid, slot.incarnation, slot.torus);
+        if ends_a_worker(signal) {
+            self.expect_successor(torus, incarnation);
+        }
+        Response::Killed { pid, incarnation }
+    }
+
+    /// From here on the torus counts as recovering, so that who waits for that does not return too early.
+    fn expect_successor(&mut self, torus: Torus, incarnation: u64) {
+        let control = &self.post.segment.control;
+        control.set_killed_at_ns(torus, self.now_ns);
+        let expected = control.reader().expected_incarnation(torus).max(incarnation + 1);
+        control.set_expected_incarnation(torus, expected);
+    }
+}
+
+/// Whether a worker does not survive this signal.
+pub fn ends_a_worker(signal: i32) -> bool {
+    use Signal::*;
+    let ends = [SIGKILL, SIGTERM, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS];
+    Signal::try_from(signal).is_ok_and(|signal| ends.contains(&signal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_a_worker_survives_promise_no_successor() {
+        for survived in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGSTOP, Signal::SIGCONT, Signal::SIGCHLD] {
+            assert!(!ends_a_worker(survived as i32), "{survived}");
+        }
+        assert!(ends_a_worker(9));
+        assert!(!ends_a_worker(0));
+    }
+}

@@ -1,0 +1,67 @@
+//! Starting the worker of a torus.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+
+use shm_layout::sys::{clock, pidfd::PidFd, spawn};
+
+use super::Watchdog;
+use super::death::Ending;
+use super::hang::HangDetector;
+use super::slot::Process;
+use super::table::Event;
+
+impl Watchdog<'_> {
+    /// The incarnation that the next worker of a torus gets: one that nobody had.
+    pub(super) fn next_incarnation(&self, index: usize) -> u64 {
+        let slot = &self.slots[index];
+        let expected = self.post.segment.control.reader().expected_incarnation(slot.torus);
+        expected.max(slot.incarnation + 1).max(self.status(index).incarnation() + 1)
+    }
+
+    /// Starts the worker. One that cannot be started counts as dead at once, and the restart policy decides.
+    pub(super) fn spawn(&mut self, index: usize) {
+        let incarnation = self.next_incarnation(index);
+        let control = &self.post.segment.control;
+        let (torus, first) = (self.slots[index].torus, self.slots[index].recovery.is_none());
+        control.set_expected_incarnation(torus, incarnation);
+        if !first {
+            control.set_restarts(torus, control.reader().restarts(torus) + 1);
+        }
+        self.slots[index].incarnation = incarnation;
+        self.slots[index].hung = false;
+        self.slots[index].ending = Ending::Unknown;
+        let heartbeat = self.status(index).heartbeat();
+        let hang = HangDetector::new(self.post.config.hang_timeout_ms * 1_000_000, heartbeat, self.now_ns);
+        match self.start_process(index, incarnation) {
+            Ok((pid, pidfd)) => {
+                self.slots[index].process = Some(Process { pidfd, pid, hang });
+                self.slots[index].spawned_ns = clock::monotonic_ns();
+                self.note_spawned(index);
+            }
+            Err(error) => {
+                let program = &self.post.config.worker.path;
+                self.console.say(&format!("cannot start the worker of torus {torus} ({program}): {error}"));
+                self.happen(index, Event::Crashed);
+            }
+        }
+    }
+
+    fn start_process(&self, index: usize, incarnation: u64) -> std::io::Result<(u32, PidFd)> {
+        let torus = self.slots[index].torus.letter().to_string();
+        let arguments: [OsString; 8] = [
+            "--braid-worker".into(),
+            "run".into(),
+            "--segment".into(),
+            self.post.file.path().into(),
+            "--torus".into(),
+            torus.into(),
+            "--incarnation".into(),
+            incarnation.to_string().into(),
+        ];
+        let program = std::path::Path::new(&self.post.config.worker.path);
+        let pid = spawn::spawn(program, &arguments, self.post.log.as_fd())?;
+        // The process is our child and not reaped yet, so its number cannot be another's.
+        Ok((pid, PidFd::open(pid)?))
+    }
+}

@@ -1,0 +1,214 @@
+//! A run in one process and without a segment: the same nodes, fed from the journals instead of from lanes.
+//!
+//! `verify` compares a run with it, and it is the oracle of every test: no kill, no ring, no checkpoint.
+
+use std::collections::VecDeque;
+
+use shm_layout::config::RunConfig;
+use shm_layout::frame::Frame;
+use shm_layout::record::TimedEvent;
+use shm_layout::torus::Torus;
+
+use crate::journal::Record;
+use crate::kernel::Progress;
+use crate::model::Model;
+use crate::node::{Injection, Intake, Node, NodeError};
+use crate::setup::{self, SetupError};
+
+/// Why a run cannot be executed again.
+#[derive(Debug, thiserror::Error)]
+pub enum InProcessError {
+    /// The configuration does not describe a run.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A torus stopped.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+/// Where a run parts from its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// The torus.
+    pub torus: Torus,
+    /// The last interval whose recorded digest chain agrees, if any does.
+    pub agreed: Option<u64>,
+    /// The first interval whose recorded digest chain differs.
+    pub differs: u64,
+    /// The recorded chain value.
+    pub recorded: u64,
+    /// The chain value of this execution.
+    pub executed: u64,
+}
+
+/// What a frame carried, kept until it is due.
+struct Published {
+    frame: Frame,
+    events: [Vec<TimedEvent>; 3],
+}
+
+/// One torus of the run.
+struct Strand<M: Model> {
+    torus: Torus,
+    node: Node<M>,
+    published: VecDeque<Published>,
+    recorded: Recorded,
+    agreed: Option<u64>,
+}
+
+/// The records of a journal by kind, in the order of their boundaries.
+#[derive(Default)]
+struct Recorded {
+    intakes: VecDeque<RecordedIntake>,
+    marks: VecDeque<(u64, u64)>,
+}
+
+struct RecordedIntake {
+    boundary: u64,
+    lanes: Vec<u64>,
+    injected: Vec<Injection>,
+}
+
+impl Recorded {
+    fn of(journal: Vec<Record>) -> Self {
+        let mut recorded = Self::default();
+        for record in journal {
+            match record {
+                Record::Intake { boundary, lanes, injected } => {
+                    recorded.intakes.push_back(RecordedIntake { boundary, lanes, injected });
+                }
+                Record::Mark { interval, chain } => recorded.marks.push_back((interval, chain)),
+                // Where a run was stopped changes nothing in it; the caller says how far to go.
+                Record::Stop { .. } => {}
+            }
+        }
+        recorded
+    }
+}
+
+/// Three nodes, or one, executed in turn.
+pub struct InProcess<M: Model> {
+    tori: Vec<Strand<M>>,
+    lag: u64,
+    parting: Option<Parting>,
+}
+
+/// The digests of one torus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// Events executed.
+    pub events: u64,
+    /// Of every event executed.
+    pub history: u64,
+    /// Of every frame.
+    pub chain: u64,
+    /// Of the full state.
+    pub state: u64,
+}
+
+impl<M: Model> InProcess<M> {
+    /// The run at boundary 0, with the records of each torus's journal, by torus.
+    ///
+    /// # Errors
+    /// [`InProcessError::Setup`].
+    pub fn new(config: &RunConfig, journals: [Vec<Record>; 3]) -> Result<Self, InProcessError> {
+        let tori = Torus::ALL.into_iter().take(config.tori.into()).zip(journals).map(|(torus, journal)| {
+            let node = setup::node(config, torus)?;
+            Ok(Strand { torus, node, published: VecDeque::new(), recorded: Recorded::of(journal), agreed: None })
+        });
+        let tori = tori.collect::<Result<_, SetupError>>()?;
+        Ok(Self { tori, lag: config.lag.into(), parting: None })
+    }
+
+    /// The boundary at which all tori stand.
+    pub fn boundary(&self) -> u64 {
+        self.tori.first().map_or(0, |strand| strand.node.boundary())
+    }
+
+    /// Executes one interval of every torus.
+    ///
+    /// # Errors
+    /// [`InProcessError::Node`].
+    pub fn execute_interval(&mut self) -> Result<(), InProcessError> {
+        let b = self.boundary();
+        for at in 0..self.tori.len() {
+            self.enter(at, b)?;
+            let strand = &mut self.tori[at];
+            while strand.node.run(u64::MAX)? == Progress::More {}
+            let events = Torus::ALL.map(|peer| if peer == strand.torus { Vec::new() } else { strand.node.outgoing(peer).to_vec() });
+            let mut frame = Frame::new(strand.node.kernel().world().lattice.face_cells() as usize);
+            strand.node.close(&mut frame);
+            strand.published.push_back(Published { frame, events });
+            self.compare_mark(at, b);
+        }
+        if b >= self.lag {
+            self.tori.iter_mut().for_each(|strand| drop(strand.published.pop_front()));
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, at: usize, b: u64) -> Result<(), InProcessError> {
+        let torus = self.tori[at].torus;
+        let mut lane_positions = self.tori[at].node.books().lane_positions;
+        let recorded = self.tori[at].recorded.intakes.pop_front_if(|intake| intake.boundary == b);
+        let injected = recorded.map_or(Vec::new(), |intake| {
+            lane_positions.iter_mut().zip(intake.lanes).for_each(|(position, read)| *position = read);
+            intake.injected
+        });
+        let mut node = self.tori.remove(at);
+        let mut intake = Intake { injected: &injected, lane_positions, ..Intake::default() };
+        if b >= self.lag {
+            for peer in &self.tori {
+                // Tori before this one have published b already, those after it have not; all hold b−L first.
+                if let Some(published) = peer.published.front() {
+                    intake.frames[peer.torus.index()] = Some(&published.frame);
+                    intake.events[peer.torus.index()] = &published.events[torus.index()];
+                }
+            }
+        }
+        let entered = node.node.enter(&intake);
+        self.tori.insert(at, node);
+        Ok(entered?)
+    }
+
+    fn compare_mark(&mut self, at: usize, n: u64) {
+        let strand = &mut self.tori[at];
+        let Some((interval, recorded)) = strand.recorded.marks.pop_front_if(|(interval, _)| *interval == n) else {
+            return;
+        };
+        let executed = strand.node.books().chain;
+        if recorded == executed {
+            strand.agreed = Some(interval);
+        } else if self.parting.is_none() {
+            let (torus, agreed) = (strand.torus, strand.agreed);
+            self.parting = Some(Parting { torus, agreed, differs: interval, recorded, executed });
+        }
+    }
+
+    /// The first recorded mark that this execution does not reproduce.
+    pub fn parting(&self) -> Option<Parting> {
+        self.parting
+    }
+
+    /// The digests of one torus, at the boundary at which it stands.
+    pub fn digests(&self, torus: Torus) -> Option<Digests> {
+        let node = &self.tori.iter().find(|strand| strand.torus == torus)?.node;
+        Some(Digests {
+            events: node.kernel().events(),
+            history: node.kernel().history_digest(),
+            chain: node.books().chain,
+            state: node.state_digest(),
+        })
+    }
+
+    /// The nodes with their tori, in letter order.
+    pub fn nodes(&self) -> impl Iterator<Item = (Torus, &Node<M>)> {
+        self.tori.iter().map(|strand| (strand.torus, &strand.node))
+    }
+
+    /// Events of `torus` for `peer` that it has published and that `peer` has not taken in.
+    pub fn in_transit(&self, torus: Torus, peer: Torus) -> impl Iterator<Item = &TimedEvent> {
+        let published = self.tori.iter().filter(move |strand| strand.torus == torus).flat_map(|strand| &strand.published);
+        published.flat_map(move |published| &published.events[peer.index()])
+    }
+}

@@ -1,0 +1,136 @@
+//! The pool of fixed-size chunks that hold the pending events.
+
+use super::prefetch::prefetch_byte;
+use bytemuck::{Pod, Zeroable};
+use shm_layout::record::{Event, Source, TimedEvent};
+
+/// Events without time that one chunk holds.
+pub(super) const NEAR_ROOM: u32 = 32;
+/// Events with time that one chunk holds.
+pub(super) const FAR_ROOM: u32 = 21;
+const NONE: u32 = u32::MAX;
+
+/// An [`Event`] as two words, written and read as such on the way from the handler to the chunk: as a record of three
+/// fields it went through narrow stores and wide loads, and the processor waits when the one follows the other closely
+/// (a third of the time of phold).
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Packed {
+    /// Destination, and from bit 32 on the source.
+    pub(super) place: u64,
+    pub(super) payload: u64,
+}
+
+impl Packed {
+    #[inline(always)]
+    pub(super) fn new(event: Event) -> Packed {
+        let Event { dst, src, payload } = event;
+        Packed { place: u64::from(dst) | u64::from(src.0) << 32, payload: payload as u64 }
+    }
+
+    pub(super) fn event(self) -> Event {
+        Event { dst: self.place as u32, src: Source((self.place >> 32) as u32), payload: self.payload as i64 }
+    }
+}
+
+/// 512 bytes: 32 events of the near wheel, or 21 timed events of the far levels.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Chunk {
+    near: [Packed; NEAR_ROOM as usize],
+}
+
+impl Chunk {
+    /// The chunk as timed events; the last word is unused.
+    fn far(&self) -> &[TimedEvent] {
+        let words: &[u64; 64] = bytemuck::cast_ref(&self.near);
+        bytemuck::cast_slice(&words[..63])
+    }
+
+    fn far_mut(&mut self) -> &mut [TimedEvent] {
+        let words: &mut [u64; 64] = bytemuck::cast_mut(&mut self.near);
+        bytemuck::cast_slice_mut(&mut words[..63])
+    }
+}
+
+/// Chunks with their links. A free chunk is reused last in, first out, so that the pool in use stays in the cache.
+pub(super) struct Chunks {
+    chunks: Vec<Chunk>,
+    link: Vec<u32>,
+    free: u32,
+    fresh: u32,
+}
+
+impl Chunks {
+    pub(super) fn new(count: usize) -> Chunks {
+        Chunks { chunks: bytemuck::zeroed_vec(count), link: bytemuck::zeroed_vec(count), free: NONE, fresh: 0 }
+    }
+
+    /// Gives every chunk back.
+    pub(super) fn clear(&mut self) {
+        self.free = NONE;
+        self.fresh = 0;
+    }
+
+    /// A chunk that nobody uses, or none if all are in use.
+    pub(super) fn take(&mut self) -> Option<u32> {
+        if self.free != NONE {
+            let chunk = self.free;
+            self.free = self.link[chunk as usize];
+            return Some(chunk);
+        }
+        let chunk = self.fresh;
+        if chunk as usize == self.chunks.len() {
+            return None;
+        }
+        self.fresh += 1;
+        Some(chunk)
+    }
+
+    /// Gives back the chain of chunks from `first` to `last`.
+    pub(super) fn give_back(&mut self, first: u32, last: u32) {
+        self.link[last as usize] = self.free;
+        self.free = first;
+    }
+
+    /// Makes `next` the chunk after `chunk`.
+    pub(super) fn set_next(&mut self, chunk: u32, next: u32) {
+        self.link[chunk as usize] = next;
+    }
+
+    /// The chunk after `chunk` in its chain.
+    pub(super) fn next(&self, chunk: u32) -> u32 {
+        self.link[chunk as usize]
+    }
+
+    /// Stores an event at a position, which is chunk · 32 + index.
+    #[inline(always)]
+    pub(super) fn put(&mut self, position: u32, event: Packed) {
+        self.chunks[(position / NEAR_ROOM) as usize].near[(position % NEAR_ROOM) as usize] = event;
+    }
+
+    /// Prefetches the place of a position.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, position: u32) {
+        prefetch_byte(&self.chunks, position as usize * size_of::<Event>());
+    }
+
+    /// The first `count` events of a chunk of the near wheel.
+    #[inline]
+    pub(super) fn near(&self, chunk: u32, count: u32) -> &[Event] {
+        bytemuck::cast_slice(&self.chunks[chunk as usize].near[..count as usize])
+    }
+
+    /// Stores a timed event in a chunk of a far level.
+    pub(super) fn put_far(&mut self, chunk: u32, index: u32, event: TimedEvent) {
+        self.chunks[chunk as usize].far_mut()[index as usize] = event;
+    }
+
+    /// The first `count` events of a chunk of a far level.
+    pub(super) fn far(&self, chunk: u32, count: u32) -> &[TimedEvent] {
+        &self.chunks[chunk as usize].far()[..count as usize]
+    }
+}
+
+const _: () = assert!(size_of::<Packed>() == size_of::<Event>());
+const _: () = assert!(size_of::<Chunk>() == 512 && size_of::<TimedEvent>() * FAR_ROOM as usize <= 504);

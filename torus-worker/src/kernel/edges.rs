@@ -1,0 +1,205 @@
+//! The edges, in one pool, those of a cell next to one another in order of creation.
+
+use super::cells::{Head, Target};
+use super::world::{Edge, Place};
+use bytemuck::{Pod, Zeroable};
+use shm_layout::torus::Torus;
+
+/// An edge as stored: torus and cell in one word, and its delay.
+#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Link {
+    /// Bits 0 to 23 the cell, from bit 24 on the torus.
+    pub(super) to: u32,
+    pub(super) delay: u32,
+}
+
+impl Link {
+    pub(super) fn new(edge: Edge) -> Link {
+        Link { to: pack(edge.to), delay: edge.delay }
+    }
+
+    #[inline(always)]
+    pub(super) fn edge(self) -> Edge {
+        Edge { to: unpack(self.to), delay: self.delay }
+    }
+}
+
+#[inline(always)]
+fn pack(place: Place) -> u32 {
+    (place.torus.index() as u32) << 24 | place.cell
+}
+
+#[inline(always)]
+fn unpack(to: u32) -> Place {
+    let torus = match to >> 24 {
+        0 => Torus::A,
+        1 => Torus::B,
+        _ => Torus::C,
+    };
+    Place { torus, cell: to & 0x00ff_ffff }
+}
+
+/// What connecting two cells did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connected {
+    Created,
+    Replaced,
+    Full,
+}
+
+/// All edges of a torus. A cell's edges move to the end of the pool when they outgrow their room, and leave a hole;
+/// when the end of the pool is reached, all are packed again. The pool is twice the capacity, so packing always helps.
+pub(super) struct Edges {
+    pub(super) pool: Vec<Link>,
+    used: u32,
+    count: u32,
+    capacity: u32,
+}
+
+impl Edges {
+    pub(super) fn new(capacity: u32) -> Edges {
+        // Positions are 31-bit numbers.
+        let capacity = capacity.min(1 << 29);
+        Edges { pool: bytemuck::zeroed_vec(capacity as usize * 2), used: 0, count: 0, capacity }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.used = 0;
+        self.count = 0;
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub(super) fn of(&self, head: Head) -> &[Link] {
+        &self.pool[head.target.first as usize..][..head.target.degree() as usize]
+    }
+
+    /// Creates an edge, or replaces the delay of the edge that leads there already.
+    pub(super) fn connect(&mut self, heads: &mut [Head], from: u32, edge: Edge) -> Connected {
+        let target = heads[from as usize].target;
+        let link = Link::new(edge);
+        let own = &mut self.pool[target.first as usize..][..target.degree() as usize];
+        if let Some(existing) = own.iter_mut().find(|existing| existing.to == link.to) {
+            existing.delay = link.delay;
+            return Connected::Replaced;
+        }
+        if self.count == self.capacity {
+            return Connected::Full;
+        }
+        self.make_room(heads, from);
+        let head = &mut heads[from as usize];
+        let Target { first, .. } = head.target;
+        let degree = head.target.degree();
+        self.pool[(first + degree) as usize] = link;
+        head.set_edges(first, degree + 1, head.room);
+        self.count += 1;
+        Connected::Created
+    }
+
+    /// Sees to it that a cell has room for one more edge.
+    fn make_room(&mut self, heads: &mut [Head], from: u32) {
+        let Head { room, target, .. } = heads[from as usize];
+        let (first, degree) = (target.first, target.degree());
+        if degree < room {
+            return;
+        }
+        let wanted = (degree * 2).max(2);
+        if first + room == self.used && first + wanted <= self.size() {
+            self.used = first + wanted;
+            heads[from as usize].set_edges(first, degree, wanted);
+            return;
+        }
+        if self.used + wanted > self.size() {
+            self.pack(heads);
+        }
+        let start = heads[from as usize].target.first as usize;
+        let room = wanted.min(self.size() - self.used);
+        self.pool.copy_within(start..start + degree as usize, self.used as usize);
+        heads[from as usize].set_edges(self.used, degree, room);
+        self.used += room;
+    }
+
+    fn size(&self) -> u32 {
+        self.capacity * 2
+    }
+
+    /// Packs all edges without holes, in the order of cells. It allocates; set-up and growth may.
+    pub(super) fn pack(&mut self, heads: &mut [Head]) {
+        let mut packed: Vec<Link> = bytemuck::zeroed_vec(self.pool.len());
+        let mut used = 0;
+        for head in heads.iter_mut() {
+            let degree = head.target.degree();
+            packed[used as usize..][..degree as usize].copy_from_slice(self.of(*head));
+            head.set_edges(used, degree, degree);
+            used += degree;
+        }
+        self.pool = packed;
+        self.used = used;
+    }
+
+    /// Appends the edges of a cell that has none yet; `false` if they do not fit.
+    pub(super) fn append(&mut self, head: &mut Head, links: impl ExactSizeIterator<Item = Link>) -> bool {
+        let degree = links.len() as u32;
+        if degree > self.capacity - self.count {
+            return false;
+        }
+        let room = &mut self.pool[self.used as usize..][..degree as usize];
+        for (place, link) in room.iter_mut().zip(links) {
+            *place = link;
+        }
+        head.set_edges(self.used, degree, degree);
+        self.used += degree;
+        self.count += degree;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(cell: u32, delay: u32) -> Edge {
+        Edge { to: Place { torus: Torus::B, cell }, delay }
+    }
+
+    #[test]
+    fn packing_a_pool_full_of_holes_keeps_every_edge_in_order() {
+        let cells = 64;
+        let mut heads = vec![Head::zeroed(); cells as usize];
+        let mut edges = Edges::new(cells * 20);
+        // Round by round every cell outgrows its room, so the pool fills with holes and is packed several times.
+        for round in 0..20 {
+            for cell in 0..cells {
+                assert_eq!(edges.connect(&mut heads, cell, edge(round, cell + 1)), Connected::Created);
+            }
+        }
+        assert_eq!(edges.connect(&mut heads, 0, edge(20, 1)), Connected::Full);
+        assert_eq!(edges.connect(&mut heads, 0, edge(0, 99)), Connected::Replaced);
+        for cell in 0..cells {
+            let delay = |round| if (cell, round) == (0, 0) { 99 } else { cell + 1 };
+            let expected: Vec<_> = (0..20).map(|round| edge(round, delay(round))).collect();
+            let found: Vec<_> = edges.of(heads[cell as usize]).iter().map(|link| link.edge()).collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn one_cell_can_own_every_edge_that_fits() {
+        for capacity in 1..40 {
+            let mut heads = vec![Head::zeroed(); 2];
+            let mut edges = Edges::new(capacity);
+            let other = capacity / 3;
+            for at in 0..other {
+                assert_eq!(edges.connect(&mut heads, 1, edge(at, 1)), Connected::Created);
+            }
+            for at in other..capacity {
+                assert_eq!(edges.connect(&mut heads, 0, edge(at, 1)), Connected::Created);
+            }
+            assert_eq!(edges.count(), capacity);
+            assert_eq!(edges.connect(&mut heads, 0, edge(capacity, 1)), Connected::Full);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Route: what a process sends along its cell's edges, to cells of this torus or of a peer.
+
+use super::chunks::Packed;
+use super::edges::Link;
+use super::error::Resource;
+use super::wheel::Wheel;
+use super::world::Edge;
+use crate::random::Stream;
+use shm_layout::record::{Event, Source, TimedEvent};
+use shm_layout::torus::Torus;
+
+/// Events for the peers, emitted in the present interval.
+pub(super) struct Remote {
+    buffers: [Vec<TimedEvent>; 3],
+    capacity: usize,
+    floor: u64,
+    overflown: bool,
+}
+
+impl Remote {
+    /// Buffers of `capacity` events for each torus named.
+    pub(super) fn new(capacity: u32, peers: impl Iterator<Item = Torus>) -> Remote {
+        let mut buffers = [const { Vec::new() }; 3];
+        let capacity = capacity as usize;
+        for peer in peers {
+            buffers[peer.index()] = Vec::with_capacity(capacity);
+        }
+        Remote { buffers, capacity, floor: 0, overflown: false }
+    }
+
+    /// Empties the buffers; no event arrives before `floor` from now on.
+    pub(super) fn begin(&mut self, floor: u64) {
+        self.buffers.iter_mut().for_each(Vec::clear);
+        self.floor = floor;
+        self.overflown = false;
+    }
+
+    pub(super) fn buffer(&self, to: Torus) -> &[TimedEvent] {
+        &self.buffers[to.index()]
+    }
+
+    pub(super) fn is_overflown(&self) -> bool {
+        self.overflown
+    }
+
+    /// Appends an event; it arrives at its time, or at the floor if that is later.
+    #[inline(never)]
+    pub(super) fn push(&mut self, to: usize, mut event: TimedEvent) {
+        let buffer = &mut self.buffers[to];
+        if buffer.len() == self.capacity {
+            self.overflown = true;
+            return;
+        }
+        event.time = event.time.max(self.floor);
+        buffer.push(event);
+    }
+}
+
+/// What overflowed in this tick, if anything did.
+#[inline]
+pub(super) fn overflow(wheel: &Wheel, remote: &Remote, pending: u32) -> Option<Resource> {
+    if wheel.is_overflown() || wheel.pending() > u64::from(pending) {
+        return Some(Resource::Pending);
+    }
+    remote.is_overflown().then_some(Resource::RemotePerInterval)
+}
+
+/// What a handler sends events with: the out-edges of its cell, in order of creation, and its random numbers.
+pub struct Outbox<'a> {
+    pub(super) tick: u64,
+    pub(super) source: Source,
+    /// The torus as the top byte of an edge's word.
+    pub(super) home: u32,
+    pub(super) stream: Stream,
+    pub(super) links: &'a mut [Link],
+    pub(super) wheel: &'a mut Wheel,
+    pub(super) remote: &'a mut Remote,
+}
+
+impl Outbox<'_> {
+    /// The number of out-edges.
+    #[inline(always)]
+    pub fn out_degree(&self) -> usize {
+        self.links.len()
+    }
+
+    /// An out-edge.
+    ///
+    /// # Panics
+    /// `index` is not below [`Outbox::out_degree`].
+    #[inline(always)]
+    pub fn edge(&self, index: usize) -> Edge {
+        self.links[index].edge()
+    }
+
+    /// Sends an event along an out-edge and leaves the edge with this delay. It arrives `delay` ticks later (a delay of
+    /// 0 counts as 1); on another torus not before the boundary L intervals after the next one.
+    ///
+    /// # Panics
+    /// `index` is not below [`Outbox::out_degree`].
+    #[inline(always)]
+    pub fn send(&mut self, index: usize, delay: u32, payload: i64) {
+        let delay = delay.max(1);
+        let link = &mut self.links[index];
+        link.delay = delay;
+        let (dst, src) = (link.to & 0x00ff_ffff, self.source);
+        if link.to >> 24 == self.home {
+            self.wheel.push_later(delay, Packed::new(Event { dst, src, payload }));
+        } else {
+            let time = self.tick + u64::from(delay);
+            self.remote.push((link.to >> 24) as usize, TimedEvent { time, dst, src, payload });
+        }
+    }
+
+    /// The next 64 random bits of this cell at this tick.
+    #[inline(always)]
+    pub fn draw(&mut self) -> u64 {
+        self.stream.draw()
+    }
+
+    /// A random number below `bound`.
+    #[inline(always)]
+    pub fn draw_below(&mut self, bound: u64) -> u64 {
+        self.stream.below(bound)
+    }
+}

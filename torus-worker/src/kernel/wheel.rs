@@ -1,0 +1,319 @@
+//! The pending-event set: a timing wheel of 256 slots of one tick each, over seven levels for the far future.
+//!
+//! An event less than 256 ticks after `base` is *near*: it lies in slot `time % 256` and needs no time of its own. Any
+//! other is *far*: its level is the highest byte in which its time differs from `base`, its slot that byte's value,
+//! so a slot of level l covers 256^l ticks (hierarchical timing wheels: Varghese and Lauck 1987). `far_start` is the
+//! first tick of the earliest occupied far slot. Before `base` reaches it, the slot's events are spread over the
+//! levels below. `base` advances to the tick being executed and never passes the end of the run.
+
+use super::chunks::{Chunks, FAR_ROOM, NEAR_ROOM, Packed};
+use super::slots::{LEVELS, Level, SLOTS};
+use shm_layout::record::{Event, TimedEvent};
+
+const NEVER: u64 = u64::MAX;
+/// How many near events wait for their cache lines before they are stored.
+const STAGED: usize = 32;
+
+/// A near event that is not stored yet.
+#[derive(Clone, Copy, Default)]
+struct Staged {
+    event: Packed,
+    slot: u64,
+}
+
+/// All pending events of a torus, up to a fixed number.
+pub(super) struct Wheel {
+    base: u64,
+    far_start: u64,
+    pending: u64,
+    overflown: bool,
+    staged: usize,
+    staging: [Staged; STAGED],
+    near: Level,
+    far: Box<[Level; LEVELS - 1]>,
+    chunks: Chunks,
+}
+
+impl Wheel {
+    /// An empty wheel for at least `capacity` events: the owner checks [`Wheel::pending`]; beyond the capacity an event
+    /// may be lost, and then [`Wheel::is_overflown`] says so.
+    pub(super) fn new(capacity: u32) -> Wheel {
+        // Each list of chunks (one per slot, and one more while a far slot is being spread) ends in at most one chunk
+        // that is not full; all the others hold at least FAR_ROOM events.
+        let chunks = capacity.div_ceil(FAR_ROOM) as usize + LEVELS * SLOTS + 2;
+        Wheel {
+            base: 0,
+            far_start: NEVER,
+            pending: 0,
+            overflown: false,
+            staged: 0,
+            staging: [Staged::default(); STAGED],
+            near: Level::EMPTY,
+            far: Box::new([Level::EMPTY; LEVELS - 1]),
+            chunks: Chunks::new(chunks),
+        }
+    }
+
+    /// Back to an empty wheel that starts at tick `base`.
+    pub(super) fn clear(&mut self, base: u64) {
+        self.base = base;
+        self.far_start = NEVER;
+        self.pending = 0;
+        self.overflown = false;
+        self.staged = 0;
+        self.near = Level::EMPTY;
+        for level in self.far.iter_mut() {
+            *level = Level::EMPTY;
+        }
+        self.chunks.clear();
+    }
+
+    /// Pending events.
+    #[inline]
+    pub(super) fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// Whether an event was lost because no chunk was free.
+    #[inline]
+    pub(super) fn is_overflown(&self) -> bool {
+        self.overflown
+    }
+
+    /// Adds an event at a tick not before `base`.
+    #[inline(always)]
+    pub(super) fn push(&mut self, time: u64, event: Event) {
+        debug_assert!(time >= self.base, "time {time} lies before base {}", self.base);
+        self.pending += 1;
+        if time - self.base < SLOTS as u64 {
+            self.push_near(time as usize % SLOTS, Packed::new(event));
+        } else {
+            self.push_far(time, event);
+        }
+    }
+
+    /// Adds an event at any tick. One before `base`, which only a script can ask for, rebuilds the wheel.
+    pub(super) fn schedule(&mut self, time: u64, event: Event) {
+        if time < self.base {
+            self.rebase(time);
+        }
+        self.push(time, event);
+    }
+
+    /// Adds an event as `push` does, but a near one may wait until [`Wheel::settle`]. Emitted events go to a cache line
+    /// that is rarely in the first-level cache; storing them at once stalled the processor for a third of the time
+    /// (phold). Between the prefetch and the store lie the next events.
+    #[inline(always)]
+    pub(super) fn push_later(&mut self, delay: u32, event: Packed) {
+        let time = self.base + u64::from(delay);
+        if delay >= SLOTS as u32 {
+            self.pending += 1;
+            return self.push_far(time, event.event());
+        }
+        self.pending += 1;
+        self.push_near(time as usize % SLOTS, event);
+    }
+
+    /// Stores the events that wait.
+    #[inline(never)]
+    pub(super) fn settle(&mut self) {
+        for at in 0..self.staged.min(STAGED) {
+            let Staged { event, slot } = self.staging[at];
+            self.push_near(slot as usize % SLOTS, event);
+        }
+        self.pending += self.staged as u64;
+        self.staged = 0;
+    }
+
+    #[inline(always)]
+    fn push_near(&mut self, slot: usize, event: Packed) {
+        let mut position = self.near.cursor[slot];
+        if position % NEAR_ROOM == 0 {
+            match self.extend_near(slot) {
+                Some(start) => position = start,
+                None => return,
+            }
+        }
+        self.chunks.put(position, event);
+        self.near.cursor[slot] = position + 1;
+    }
+
+    /// Appends a chunk to a near slot that is empty or whose last chunk is full.
+    #[cold]
+    #[inline(never)]
+    fn extend_near(&mut self, slot: usize) -> Option<u32> {
+        let Some(chunk) = self.chunks.take() else {
+            self.overflown = true;
+            return None;
+        };
+        if self.near.is_occupied(slot) {
+            self.chunks.set_next(self.near.cursor[slot] / NEAR_ROOM - 1, chunk);
+        } else {
+            self.near.occupy(slot, chunk);
+        }
+        Some(chunk * NEAR_ROOM)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_far(&mut self, time: u64, event: Event) {
+        let Event { dst, src, payload } = event;
+        let byte = (63 - (time ^ self.base).leading_zeros()) / 8;
+        let slot = (time >> (8 * byte)) as usize % SLOTS;
+        let level = &mut self.far[byte as usize - 1];
+        let mut cursor = level.cursor[slot];
+        if !level.is_occupied(slot) || cursor % NEAR_ROOM == FAR_ROOM {
+            let Some(chunk) = self.chunks.take() else {
+                self.overflown = true;
+                return;
+            };
+            if level.is_occupied(slot) {
+                self.chunks.set_next(cursor / NEAR_ROOM, chunk);
+            } else {
+                level.occupy(slot, chunk);
+            }
+            cursor = chunk * NEAR_ROOM;
+        }
+        self.chunks.put_far(cursor / NEAR_ROOM, cursor % NEAR_ROOM, TimedEvent { time, dst, src, payload });
+        level.cursor[slot] = cursor + 1;
+        self.far_start = self.far_start.min(time >> (8 * byte) << (8 * byte));
+    }
+
+    /// The earliest tick before `end` that has events; `base` moves there.
+    #[inline]
+    pub(super) fn next_tick(&mut self, end: u64) -> Option<u64> {
+        loop {
+            let near = self.next_near();
+            if near < self.far_start {
+                if near >= end {
+                    return None;
+                }
+                self.base = near;
+                return Some(near);
+            }
+            if self.far_start >= end {
+                return None;
+            }
+            self.spread();
+        }
+    }
+
+    #[inline]
+    fn next_near(&self) -> u64 {
+        let distance = self.near.distance_from(self.base as usize % SLOTS);
+        distance.map_or(NEVER, |distance| self.base + distance)
+    }
+
+    /// Moves `base` to the earliest far slot and spreads the slot's events over the levels below it.
+    #[cold]
+    #[inline(never)]
+    fn spread(&mut self) {
+        self.base = self.far_start;
+        let Some((level, slot)) = self.earliest_far() else { return };
+        let (mut chunk, cursor) = self.far[level].vacate(slot);
+        let last = (cursor - 1) / NEAR_ROOM;
+        self.far_start = match self.earliest_far() {
+            Some((level, slot)) => {
+                let shift = 8 * (level as u32 + 1);
+                let above = self.base.checked_shr(shift + 8).map_or(0, |high| high << (shift + 8));
+                above | (slot as u64) << shift
+            }
+            None => NEVER,
+        };
+        loop {
+            let count = if chunk == last { cursor - last * NEAR_ROOM } else { FAR_ROOM };
+            let mut events = [TimedEvent::default(); FAR_ROOM as usize];
+            let events = &mut events[..count as usize];
+            events.copy_from_slice(self.chunks.far(chunk, count));
+            let next = self.chunks.next(chunk);
+            self.chunks.give_back(chunk, chunk);
+            self.pending -= u64::from(count);
+            for &TimedEvent { time, dst, src, payload } in events.iter() {
+                self.push(time, Event { dst, src, payload });
+            }
+            if chunk == last {
+                return;
+            }
+            chunk = next;
+        }
+    }
+
+    /// Level (from 0 for times that differ from `base` in byte 1) and slot of the earliest far events.
+    fn earliest_far(&self) -> Option<(usize, usize)> {
+        self.far.iter().enumerate().find_map(|(level, slots)| slots.lowest().map(|slot| (level, slot)))
+    }
+
+    /// Moves the events of tick `base` into `due`, which has room for all pending events.
+    #[inline]
+    pub(super) fn take(&mut self, due: &mut Vec<Event>) {
+        due.clear();
+        let slot = self.base as usize % SLOTS;
+        let (first, cursor) = self.near.vacate(slot);
+        let last = (cursor - 1) / NEAR_ROOM;
+        let mut chunk = first;
+        while chunk != last {
+            due.extend_from_slice(self.chunks.near(chunk, NEAR_ROOM));
+            chunk = self.chunks.next(chunk);
+        }
+        due.extend_from_slice(self.chunks.near(last, cursor - last * NEAR_ROOM));
+        self.chunks.give_back(first, last);
+        self.pending -= due.len() as u64;
+    }
+
+    /// Visits the near events tick by tick, slice by slice.
+    pub(super) fn visit_near(&self, mut visit: impl FnMut(u64, &[Event])) {
+        for distance in 0..SLOTS as u64 {
+            let time = self.base + distance;
+            let slot = time as usize % SLOTS;
+            if !self.near.is_occupied(slot) {
+                continue;
+            }
+            let (mut chunk, cursor) = (self.near.first[slot], self.near.cursor[slot]);
+            let last = (cursor - 1) / NEAR_ROOM;
+            while chunk != last {
+                visit(time, self.chunks.near(chunk, NEAR_ROOM));
+                chunk = self.chunks.next(chunk);
+            }
+            visit(time, self.chunks.near(last, cursor - last * NEAR_ROOM));
+        }
+    }
+
+    /// Visits the far events slice by slice, in no particular order.
+    pub(super) fn visit_far(&self, mut visit: impl FnMut(&[TimedEvent])) {
+        for level in self.far.iter() {
+            for slot in (0..SLOTS).filter(|slot| level.is_occupied(*slot)) {
+                let (mut chunk, cursor) = (level.first[slot], level.cursor[slot]);
+                let last = (cursor - 1) / NEAR_ROOM;
+                while chunk != last {
+                    visit(self.chunks.far(chunk, FAR_ROOM));
+                    chunk = self.chunks.next(chunk);
+                }
+                visit(self.chunks.far(last, cursor - last * NEAR_ROOM));
+            }
+        }
+    }
+
+    /// Visits all pending events.
+    pub(super) fn visit(&self, mut visit: impl FnMut(u64, &Event)) {
+        self.visit_near(|time, events| events.iter().for_each(|event| visit(time, event)));
+        self.visit_far(|events| {
+            for &TimedEvent { time, dst, src, payload } in events {
+                visit(time, &Event { dst, src, payload });
+            }
+        });
+    }
+
+    /// Rebuilds the wheel around an earlier base. It allocates, and only a script that injects at the last executed
+    /// time needs it: live intake is never earlier than the end of the run before it.
+    #[cold]
+    fn rebase(&mut self, base: u64) {
+        let mut events = Vec::with_capacity(self.pending as usize);
+        self.visit(|time, event| events.push((time, *event)));
+        let overflown = self.overflown;
+        self.clear(base);
+        self.overflown = overflown;
+        for (time, event) in events {
+            self.push(time, event);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! One torus's part in the braid: a [`Node`] over the segment, as steps that never block.
+//!
+//! A member follows one order: rehydrate → replay → (keep → stop? → room? → frames? → take in → execute → publish) …
+//! → finish. [`Member::advance`] makes the next step, or says what it waits for. It reads no clock and makes no system
+//! call except through its [`Journal`]; the worker process adds waiting, heartbeats and time budgets. The simulator runs
+//! the same code over a segment on the heap and ends a member at any [`Point`].
+//!
+//! A member writes into its own region only. docs/RECOVERY.md argues why its successor can go on from any point.
+
+mod finish;
+mod keep;
+mod publish;
+mod rehydrate;
+mod room;
+mod take_in;
+
+use shm_layout::config::RunConfig;
+use shm_layout::frame::Frame;
+use shm_layout::record::TimedEvent;
+use shm_layout::region::WorkerSegment;
+use shm_layout::stop::Verdict;
+use shm_layout::torus::Torus;
+
+use crate::journal::{Journal, JournalError};
+use crate::kernel::{LoadError, Progress};
+use crate::model::Model;
+use crate::node::{Injection, Node, NodeError};
+use crate::setup::SetupError;
+
+/// The named instants at which a crash leaves the segment in a state of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names say what has just been done")]
+pub enum Point {
+    Rehydrated,
+    JournalTruncated,
+    SlotRewritten,
+    StrandRewritten,
+    Replayed,
+    WentLive,
+    BoundaryAnnounced,
+    MirrorInvalidated,
+    MirrorHalfCopied,
+    MirrorCopied,
+    MirrorPublished,
+    CheckpointInvalidated,
+    CheckpointHalfWritten,
+    CheckpointWritten,
+    CheckpointPublished,
+    FrameHalfLogged,
+    FrameLogged,
+    JournalHalfAppended,
+    JournalAppended,
+    TakenIn,
+    Executed,
+    StrandHalfWritten,
+    StrandWritten,
+    FrameHalfWritten,
+    FrameWritten,
+    FrameCommitted,
+    StopRecorded,
+    FinishAnnounced,
+}
+
+/// A member was ended at a point. Only the simulator does that from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("killed at {0:?}")]
+pub struct Killed(pub Point);
+
+/// What surrounds a member.
+pub trait Host {
+    /// Called at each [`Point`].
+    ///
+    /// # Errors
+    /// [`Killed`] ends the member there and then.
+    fn reach(&mut self, point: Point) -> Result<(), Killed>;
+}
+
+/// The host of a worker process: real signals end it, nothing else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process;
+
+impl Host for Process {
+    #[inline]
+    fn reach(&mut self, _: Point) -> Result<(), Killed> {
+        Ok(())
+    }
+}
+
+/// Why a member cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// Ended by its host.
+    #[error(transparent)]
+    Killed(#[from] Killed),
+    /// The torus itself stopped.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The configuration does not describe a torus.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A checkpoint whose hash is right does not load.
+    #[error("the checkpoint of boundary {boundary} cannot be loaded: {source}")]
+    Checkpoint {
+        /// The boundary of the checkpoint.
+        boundary: u64,
+        /// Why.
+        source: LoadError,
+    },
+    /// A replayed interval does not give the frame that was committed.
+    #[error(
+        "divergence: replaying interval {interval} of torus {torus} gives digest chain {replayed:016x}, but {committed:016x} \
+         was committed; the state is not trusted any further"
+    )]
+    Divergence {
+        /// The torus.
+        torus: char,
+        /// The interval.
+        interval: u64,
+        /// The chain value of the committed frame.
+        committed: u64,
+        /// The chain value of the replay.
+        replayed: u64,
+    },
+    /// No copy of something that the replay needs is intact.
+    #[error("torus {torus} cannot be rebuilt: no intact copy of {what} of interval {interval} is left")]
+    Lost {
+        /// The torus.
+        torus: char,
+        /// What is missing.
+        what: &'static str,
+        /// The interval it belongs to.
+        interval: u64,
+    },
+}
+
+/// What a member waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A peer's frame that is not committed yet.
+    Frame(Torus),
+    /// A peer's frame or strand range that is damaged, until the peer's successor has rewritten it.
+    Repair(Torus),
+    /// Room in the own ring or strand, until this peer has a newer checkpoint that is mirrored.
+    Room(Torus),
+    /// The supervisor's decision about a stop.
+    Stop,
+    /// The peers' verified copies of the newest checkpoint, before the final one may replace the other slot.
+    Mirrors,
+    /// The peers' end of the run.
+    Peers,
+}
+
+/// The outcome of one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something was done; there may be more to do.
+    Worked,
+    /// Nothing can be done until this comes.
+    Waiting(Wait),
+    /// The run has ended for all tori.
+    Finished,
+}
+
+/// The newest checkpoint in a pair of slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Newest {
+    boundary: u64,
+    slot: usize,
+}
+
+impl Newest {
+    /// The slot that may be overwritten next.
+    fn other(self) -> usize {
+        1 - self.slot
+    }
+}
+
+/// One torus over the segment.
+pub struct Member<'s, M: Model, J: Journal, H: Host> {
+    segment: WorkerSegment<'s>,
+    config: &'s RunConfig,
+    torus: Torus,
+    /// In rotation order, beginning after the own.
+    peers: Vec<Torus>,
+    node: Node<M>,
+    journal: J,
+    host: H,
+    incarnation: u64,
+    /// The first boundary whose frame was not committed by a predecessor.
+    live_from: u64,
+    /// An interval is open.
+    inside: bool,
+    announced: Option<u64>,
+    newest: Newest,
+    mirrors: [Newest; 3],
+    safe: u64,
+    /// Strand position that each peer has left behind for good.
+    freed: [u64; 3],
+    /// Events sent to each peer up to the last committed frame, known from the start of a replay.
+    committed_strand_end: [u64; 3],
+    checkpoint_due: bool,
+    stop_recorded: bool,
+    /// Length of the journal as of the state, in bytes; during replay it trails the file.
+    journal_length: u64,
+    published: u64,
+    rang: bool,
+    buffers: Buffers,
+}
+
+/// Everything a step needs room for, allocated once.
+struct Buffers {
+    frame: Frame,
+    committed: Frame,
+    peer_frames: [Frame; 3],
+    events: [Vec<TimedEvent>; 3],
+    injected: Vec<Injection>,
+    journal: Vec<u8>,
+    checkpoint: Vec<u64>,
+}
+
+impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
+    /// Makes the next step; executes at most about `budget` events in it.
+    ///
+    /// # Errors
+    /// [`MemberError`]; the member is then of no further use, what it has published stays exact.
+    pub fn advance(&mut self, budget: u64) -> Result<Step, MemberError> {
+        if self.inside {
+            self.execute(budget)
+        } else if self.node.boundary() < self.live_from {
+            self.enter_replayed()
+        } else {
+            self.pass_boundary()
+        }
+    }
+
+    /// Executes a stretch of the open interval, and closes it at its end.
+    fn execute(&mut self, budget: u64) -> Result<Step, MemberError> {
+        if self.node.run(budget)? == Progress::Done {
+            self.host.reach(Point::Executed)?;
+            self.inside = false;
+            if self.node.boundary() < self.live_from { self.close_replayed()? } else { self.publish()? }
+        }
+        Ok(Step::Worked)
+    }
+
+    /// A live boundary: the only place where a member waits.
+    fn pass_boundary(&mut self) -> Result<Step, MemberError> {
+        let b = self.node.boundary();
+        let verdict = self.stop_verdict(b)?;
+        if self.keep()? {
+            return Ok(Step::Worked);
+        }
+        match verdict {
+            Verdict::Finish { .. } => return self.finish(b),
+            Verdict::Hold => return Ok(Step::Waiting(Wait::Stop)),
+            Verdict::Go => {}
+        }
+        if let Some(wait) = self.room_needed(b) {
+            return Ok(Step::Waiting(wait));
+        }
+        self.enter_live(b)
+    }
+
+    /// Lets the peers know that something they may wait for has changed.
+    fn ring_doorbell(&mut self) {
+        self.segment.own.status.ring_doorbell();
+        self.rang = true;
+    }
+
+    /// Whether the doorbell rang since the last call; the process then wakes whoever sleeps on it.
+    pub fn take_rang(&mut self) -> bool {
+        std::mem::take(&mut self.rang)
+    }
+
+    /// Asks for a checkpoint at the next boundary at which a slot is free.
+    pub fn request_checkpoint(&mut self) {
+        self.checkpoint_due = true;
+    }
+
+    /// Whether a requested checkpoint is still to be taken.
+    pub fn checkpoint_requested(&self) -> bool {
+        self.checkpoint_due
+    }
+
+    /// The boundary of the newest own checkpoint; 0 is the configuration.
+    pub fn newest_checkpoint(&self) -> u64 {
+        self.newest.boundary
+    }
+
+    /// Whether frames of a predecessor are still being replayed.
+    pub fn is_replaying(&self) -> bool {
+        self.node.boundary() < self.live_from
+    }
+
+    /// The first boundary whose frame this member publishes itself.
+    pub fn live_from(&self) -> u64 {
+        self.live_from
+    }
+
+    /// Frames that this member has published itself.
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// The node, to read.
+    pub fn node(&self) -> &Node<M> {
+        &self.node
+    }
+
+    /// The segment's views.
+    pub fn segment(&self) -> &WorkerSegment<'s> {
+        &self.segment
+    }
+
+    /// The torus of this member.
+    pub fn torus(&self) -> Torus {
+        self.torus
+    }
+}

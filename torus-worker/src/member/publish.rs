@@ -1,0 +1,117 @@
+//! Publish: a closed interval becomes visible, all of it at once; in replay it is compared with what was committed.
+
+use shm_layout::hash;
+use shm_layout::status::Phase;
+use shm_layout::torus::Torus;
+
+use crate::journal::{Journal, Record, leaves_mark};
+use crate::model::Model;
+
+use super::{Host, Member, MemberError, Point};
+
+impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
+    /// Closes the live interval: strands first, then the journal, then the frame, and last the one store that commits
+    /// them all.
+    pub(super) fn publish(&mut self) -> Result<(), MemberError> {
+        for peer in self.peers.clone() {
+            self.write_strand(peer)?;
+        }
+        self.node.close(&mut self.buffers.frame);
+        let n = self.buffers.frame.interval();
+        if leaves_mark(n) {
+            self.append(&Record::Mark { interval: n, chain: self.node.books().chain })?;
+        }
+        self.seal_frame();
+        let ring = &self.segment.own.ring;
+        let frame = &self.buffers.frame;
+        let (half, all) = (frame.carried_words() / 2, frame.carried_words());
+        ring.write_range(frame, 0..half);
+        self.host.reach(Point::FrameHalfWritten)?;
+        ring.write_range(frame, half..all);
+        self.host.reach(Point::FrameWritten)?;
+        ring.commit(n);
+        self.published += 1;
+        self.ring_doorbell();
+        self.host.reach(Point::FrameCommitted)?;
+        Ok(())
+    }
+
+    fn write_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
+        let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else { return Ok(()) };
+        let events = self.node.outgoing(peer);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let position = self.node.books().sent[peer.index()];
+        let half = events.len() / 2;
+        strand.write(position, &events[..half]);
+        self.host.reach(Point::StrandHalfWritten)?;
+        strand.write(position + half as u64, &events[half..]);
+        self.host.reach(Point::StrandWritten)?;
+        Ok(())
+    }
+
+    fn seal_frame(&mut self) {
+        let frame = &mut self.buffers.frame;
+        frame.set_incarnation(self.incarnation);
+        frame.set_phase(Phase::Running as u64);
+        frame.set_journal_length(self.journal_length);
+        frame.seal();
+    }
+
+    /// Closes a replayed interval: publishes nothing, compares with the committed frame, and rewrites what of it is
+    /// damaged in the own region.
+    pub(super) fn close_replayed(&mut self) -> Result<(), MemberError> {
+        let n = self.node.boundary();
+        for peer in self.peers.clone() {
+            self.repair_strand(peer)?;
+        }
+        self.node.close(&mut self.buffers.frame);
+        if leaves_mark(n) {
+            self.account(&Record::Mark { interval: n, chain: self.node.books().chain });
+        }
+        self.seal_frame();
+        let committed = self.read_committed(n).then(|| self.buffers.committed.chain());
+        let replayed = self.buffers.frame.chain();
+        if let Some(committed) = committed.filter(|committed| *committed != replayed) {
+            return Err(MemberError::Divergence { torus: self.torus.letter(), interval: n, committed, replayed });
+        }
+        self.repair_slot(n)?;
+        if self.node.boundary() == self.live_from {
+            self.host.reach(Point::Replayed)?;
+            self.go_live()?;
+        }
+        Ok(())
+    }
+
+    /// Rewrites the strand range of the replayed interval if it fails its hash and no later range lies over it.
+    fn repair_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
+        let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else { return Ok(()) };
+        let position = self.node.books().sent[peer.index()];
+        let events = self.node.outgoing(peer);
+        let is_overlaid = self.committed_strand_end[peer.index()] > position + strand.capacity() as u64;
+        if events.is_empty() || is_overlaid {
+            return Ok(());
+        }
+        let held = &mut self.buffers.events[peer.index()];
+        held.clear();
+        held.resize(events.len(), bytemuck::Zeroable::zeroed());
+        strand.reader().read(position, held);
+        if hash::events(held) != hash::events(events) {
+            strand.write(position, events);
+            self.host.reach(Point::StrandRewritten)?;
+        }
+        Ok(())
+    }
+
+    /// Rewrites the ring slot of a replayed frame if it is damaged and no later frame lies in it.
+    fn repair_slot(&mut self, n: u64) -> Result<(), MemberError> {
+        let ring = &self.segment.own.ring;
+        let is_overlaid = n + ring.slots() as u64 <= self.live_from.saturating_sub(1);
+        if !is_overlaid && ring.reader().read(self.torus, n, &mut self.buffers.committed).is_err() {
+            ring.write(&self.buffers.frame);
+            self.host.reach(Point::SlotRewritten)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! Rehydrate: how a successor finds the newest verified state of its torus and what was committed since.
+//!
+//! The newest checkpoint whose hash is right wins, wherever it stands: in the own slots or in a peer's mirror. It is
+//! copied first, and the copy is verified. The last committed frame is the highest valid one in the own ring or in
+//! either peer's log. Everything between the two is replayed. Until then nothing of the protocol's state is written.
+
+use shm_layout::checkpoint_slots::{SlotHeader, SlotsReader};
+use shm_layout::config::RunConfig;
+use shm_layout::frame::Frame;
+use shm_layout::frame_ring::FrameReader;
+use shm_layout::hash;
+use shm_layout::region::WorkerSegment;
+use shm_layout::torus::Torus;
+
+use crate::journal::{HEADER_BYTES, Journal};
+use crate::model::Model;
+use crate::node::{Node, checkpoint};
+use crate::setup;
+
+use super::take_in::read_own;
+use super::{Buffers, Host, Member, MemberError, Newest, Point};
+
+/// How often the candidates are listed anew when one changes while it is copied.
+const ATTEMPTS: usize = 8;
+
+impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
+    /// A member whose node holds the newest verified state of its torus. `journal` is the torus's, as its predecessor
+    /// left it.
+    ///
+    /// # Errors
+    /// [`MemberError`], and nothing has been written.
+    pub fn rehydrate(
+        segment: WorkerSegment<'s>,
+        config: &'s RunConfig,
+        torus: Torus,
+        journal: J,
+        host: H,
+        incarnation: u64,
+    ) -> Result<Self, MemberError> {
+        let mut node = setup::empty_node::<M>(config, torus)?;
+        let mut buffers = Buffers::new::<M>(&node, config);
+        let last = last_committed(&segment, torus, &mut buffers.committed);
+        let damaged = last.and_then(|last| first_damaged(&segment, torus, last, &mut buffers));
+        let loaded = load_newest(&segment, config, damaged.unwrap_or(u64::MAX), &mut node, &mut buffers)?;
+        let mut committed_strand_end = node.books().sent;
+        let mut journal_end = loaded.journal_length.unwrap_or(HEADER_BYTES);
+        let loaded_length = journal_end;
+        if let Some(n) = last.filter(|n| *n >= node.boundary()) {
+            read_own(&segment, torus, n, &mut buffers.committed);
+            journal_end = buffers.committed.journal_length();
+            committed_strand_end = Torus::ALL.map(|peer| buffers.committed.strand_end(peer));
+        }
+        let live_from = last.map_or(0, |n| n + 1).max(node.boundary());
+        let mut member = Self {
+            config,
+            torus,
+            peers: torus.peers(config.tori).collect(),
+            node,
+            journal,
+            host,
+            incarnation,
+            live_from,
+            inside: false,
+            announced: None,
+            newest: Newest::default(),
+            mirrors: [Newest::default(); 3],
+            safe: 0,
+            freed: [0; 3],
+            committed_strand_end,
+            checkpoint_due: false,
+            stop_recorded: false,
+            journal_length: loaded_length,
+            published: 0,
+            rang: false,
+            buffers,
+            segment,
+        };
+        member.host.reach(Point::Rehydrated)?;
+        member.journal.truncate(journal_end)?;
+        member.host.reach(Point::JournalTruncated)?;
+        member.take_stock();
+        if member.node.boundary() == member.live_from {
+            member.go_live()?;
+        }
+        Ok(member)
+    }
+
+    /// Learns which own checkpoint and which mirrors there are. A published mirror has been verified, and so has an own
+    /// checkpoint that all peers mirror; one that they do not is verified here, or they would wait for it for ever.
+    fn take_stock(&mut self) {
+        let own = &self.segment.own;
+        let safe = self.safe_checkpoint_of(self.torus);
+        self.newest = newest_of(own.checkpoints.reader());
+        if self.newest.boundary > safe && !is_whole(own.checkpoints.reader(), self.newest.slot, &mut self.buffers.checkpoint) {
+            own.checkpoints.invalidate(self.newest.slot);
+            self.newest = newest_of(own.checkpoints.reader());
+        }
+        for peer in self.peers.iter().copied() {
+            if let Some(mirror) = own.mirrors[peer.index()].as_ref() {
+                self.mirrors[peer.index()] = newest_of(mirror.reader());
+            }
+        }
+        let bytes = own.checkpoints.reader().header(self.newest.slot).map_or(0, |header| header.bytes);
+        own.status.set_checkpoint(self.newest.boundary);
+        own.status.set_checkpoint_bytes(bytes);
+        for peer in self.peers.iter().copied() {
+            own.status.set_mirrored(peer, self.mirrors[peer.index()].boundary);
+            own.status.set_want(peer, 0);
+        }
+        self.update_safe();
+    }
+
+    /// Everything committed has been replayed: from here on the member publishes.
+    pub(super) fn go_live(&mut self) -> Result<(), MemberError> {
+        debug_assert_eq!(self.journal_length, self.journal.length(), "replay accounts for every record");
+        self.journal_length = self.journal.length();
+        let ring = &self.segment.own.ring;
+        if ring.head() != self.live_from && self.live_from > 0 {
+            ring.commit(self.live_from - 1);
+        }
+        self.ring_doorbell();
+        self.host.reach(Point::WentLive)?;
+        Ok(())
+    }
+}
+
+impl Buffers {
+    fn new<M: Model>(node: &Node<M>, config: &RunConfig) -> Self {
+        let world = node.kernel().world();
+        let face = world.lattice.face_cells() as usize;
+        let events = || Vec::with_capacity(config.capacity.remote_per_interval as usize);
+        let entries = config.capacity.lanes as usize * config.capacity.lane_entries as usize;
+        Self {
+            frame: Frame::new(face),
+            committed: Frame::new(face),
+            peer_frames: std::array::from_fn(|_| Frame::new(face)),
+            events: std::array::from_fn(|_| if config.tori > 1 { events() } else { Vec::new() }),
+            injected: Vec::with_capacity(entries),
+            journal: Vec::with_capacity(4096),
+            checkpoint: Vec::with_capacity(checkpoint::words_max::<M>(world, &config.capacity)),
+        }
+    }
+}
+
+/// What was loaded.
+struct Loaded {
+    /// The journal's length in bytes that the checkpoint names; none for the configuration.
+    journal_length: Option<u64>,
+}
+
+/// Loads the newest checkpoint at or before boundary `until` that is whole; the configuration stands for boundary 0.
+fn load_newest<M: Model>(
+    segment: &WorkerSegment<'_>,
+    config: &RunConfig,
+    until: u64,
+    node: &mut Node<M>,
+    buffers: &mut Buffers,
+) -> Result<Loaded, MemberError> {
+    let torus = node.kernel().world().torus;
+    for _ in 0..ATTEMPTS {
+        let mut candidates = candidates(segment, torus);
+        candidates.retain(|(_, _, header)| header.boundary <= until);
+        for (reader, slot, header) in &candidates {
+            if !copy_whole(*reader, *slot, header, &mut buffers.checkpoint) {
+                continue;
+            }
+            let boundary = header.boundary;
+            let length = node
+                .load(&buffers.checkpoint)
+                .map_err(|source| MemberError::Checkpoint { boundary, source })?;
+            return Ok(Loaded { journal_length: Some(length) });
+        }
+        if candidates.is_empty() {
+            break;
+        }
+    }
+    let oldest = segment.own.ring.reader().oldest();
+    if oldest > 0 {
+        // The ring no longer reaches back to the configuration.
+        return Err(MemberError::Lost { torus: torus.letter(), what: "a checkpoint", interval: oldest });
+    }
+    setup::fill(config, node)?;
+    Ok(Loaded { journal_length: None })
+}
+
+/// All checkpoints of `torus` that claim to be valid, the newest first, the own slots before mirrors.
+fn candidates<'s>(segment: &WorkerSegment<'s>, torus: Torus) -> Vec<(SlotsReader<'s>, usize, SlotHeader)> {
+    let mirrors = segment.peers.iter().flatten().filter_map(|region| region.mirrors[torus.index()]);
+    let mut found: Vec<_> = std::iter::once(segment.own.checkpoints.reader())
+        .chain(mirrors)
+        .flat_map(|reader| (0..2).filter_map(move |slot| reader.header(slot).map(|header| (reader, slot, header))))
+        .collect();
+    found.sort_by_key(|(_, _, header)| std::cmp::Reverse(header.boundary));
+    found
+}
+
+fn copy_whole(reader: SlotsReader<'_>, slot: usize, header: &SlotHeader, words: &mut Vec<u64>) -> bool {
+    words.clear();
+    words.resize((header.bytes / 8) as usize, 0);
+    reader.read(slot, 0, words);
+    hash::words(words) == header.hash
+}
+
+/// The newest published checkpoint of a pair of slots; boundary 0 if both are empty.
+fn newest_of(reader: SlotsReader<'_>) -> Newest {
+    let headers = (0..2).filter_map(|slot| reader.header(slot).map(|h| Newest { boundary: h.boundary, slot }));
+    headers.max_by_key(|newest| newest.boundary).unwrap_or_default()
+}
+
+fn is_whole(reader: SlotsReader<'_>, slot: usize, words: &mut Vec<u64>) -> bool {
+    reader.header(slot).is_some_and(|header| copy_whole(reader, slot, &header, words))
+}
+
+/// The highest frame of `torus` that is valid in its own ring or in either peer's log.
+fn last_committed(segment: &WorkerSegment<'_>, torus: Torus, frame: &mut Frame) -> Option<u64> {
+    let logs = segment.peers.iter().flatten().filter_map(|region| region.logs[torus.index()]);
+    std::iter::once(segment.own.ring.reader()).chain(logs).filter_map(|ring| highest_valid(ring, torus, frame)).max()
+}
+
+fn highest_valid(ring: FrameReader<'_>, torus: Torus, frame: &mut Frame) -> Option<u64> {
+    (ring.oldest()..ring.head()).rev().find(|n| ring.read(torus, *n, frame).is_ok())
+}
+
+/// The first committed frame that a peer has still to take in and that it cannot: damaged in the own ring, or with a
+/// strand range that fails its hash. The replay has to begin at or before it, to write it again.
+fn first_damaged(segment: &WorkerSegment<'_>, torus: Torus, last: u64, buffers: &mut Buffers) -> Option<u64> {
+    let peers = Torus::ALL.into_iter().filter_map(|peer| segment.peers[peer.index()].as_ref().map(|region| (peer, region)));
+    let mut first = None;
+    for (peer, region) in peers {
+        let next = region.logs[torus.index()].map_or(0, |log| log.head());
+        let damaged = (next..=last).find(|n| !is_readable(segment, torus, peer, *n, buffers));
+        first = first.into_iter().chain(damaged).min();
+    }
+    first
+}
+
+/// Whether `peer` can take in frame `n` of `torus` from the ring and the strand.
+fn is_readable(segment: &WorkerSegment<'_>, torus: Torus, peer: Torus, n: u64, buffers: &mut Buffers) -> bool {
+    let frame = &mut buffers.committed;
+    let ring = segment.own.ring.reader();
+    if ring.read(torus, n, frame).is_err() {
+        return false;
+    }
+    let (end, hash) = (frame.strand_end(peer), frame.strand_hash(peer));
+    let start = match n.checked_sub(1) {
+        None => 0,
+        Some(before) if ring.read(torus, before, frame).is_ok() => frame.strand_end(peer),
+        // Its predecessor was taken in and is gone: the range cannot be told apart, the peer's own check decides.
+        Some(_) => return true,
+    };
+    let Some(strand) = segment.own.strands[peer.index()].as_ref() else { return true };
+    let Some(count) = end.checked_sub(start).filter(|count| *count <= strand.capacity() as u64) else { return false };
+    let events = &mut buffers.events[peer.index()];
+    events.clear();
+    events.resize(count as usize, bytemuck::Zeroable::zeroed());
+    strand.reader().read(start, events);
+    hash::events(events) == hash
+}

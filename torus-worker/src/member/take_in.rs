@@ -1,0 +1,240 @@
+//! Take in: gathers the intake of a boundary, live from the peers and the lanes, in replay from what was logged.
+
+use shm_layout::frame::Frame;
+use shm_layout::frame_ring::{FrameReader, ReadError};
+use shm_layout::hash;
+use shm_layout::record::LaneEntry;
+use shm_layout::torus::Torus;
+
+use crate::journal::{Journal, Record, frame as frame_record};
+use crate::model::Model;
+use crate::node::{Injection, Intake, LANES_MAX};
+
+use super::{Host, Member, MemberError, Point, Step, Wait};
+
+/// The latest time that an injected event may ask for; far beyond any run, and no sum with a delay overflows.
+pub const INJECT_AT_MAX: u64 = 1 << 62;
+
+/// What became of looking for a peer's frame.
+enum Found {
+    Yes,
+    NotYet,
+    Damaged,
+}
+
+impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
+    /// Takes in what is due at live boundary `b` and opens its interval, or says which peer's frame is missing.
+    pub(super) fn enter_live(&mut self, b: u64) -> Result<Step, MemberError> {
+        if let Some(wait) = self.gather_peers(b, false)? {
+            return Ok(Step::Waiting(wait));
+        }
+        if let Some(n) = self.node.frame_due(b) {
+            for peer in self.peers.clone() {
+                self.log(peer, n)?;
+            }
+        }
+        let before = self.node.books().lane_positions;
+        let positions = self.gather_lanes(None);
+        if positions != before {
+            let record = self.intake_record(b, positions);
+            self.append(&record)?;
+        }
+        self.enter(positions)
+    }
+
+    /// Opens interval `b` of a predecessor again, with the intake that it had.
+    pub(super) fn enter_replayed(&mut self) -> Result<Step, MemberError> {
+        let b = self.node.boundary();
+        if let Some(wait) = self.gather_peers(b, true)? {
+            return Ok(Step::Waiting(wait));
+        }
+        let before = self.node.books().lane_positions;
+        let until = self.committed_lane_positions(b)?;
+        let positions = self.gather_lanes(Some(until));
+        if positions != before {
+            let record = self.intake_record(b, positions);
+            self.account(&record);
+        }
+        self.enter(positions)
+    }
+
+    /// Up to where the predecessor had read each lane at boundary `b`: its frame says so, and where no copy of that is
+    /// intact, the journal.
+    fn committed_lane_positions(&mut self, b: u64) -> Result<[u64; LANES_MAX], MemberError> {
+        let mut positions = self.node.books().lane_positions;
+        if self.read_committed(b) {
+            positions.copy_from_slice(self.buffers.committed.lane_positions());
+            return Ok(positions);
+        }
+        for record in self.journal.records(self.config, self.torus)? {
+            if let Record::Intake { boundary, lanes, .. } = record
+                && boundary == b
+            {
+                positions.iter_mut().zip(lanes).for_each(|(position, read)| *position = read);
+            }
+        }
+        Ok(positions)
+    }
+
+    fn intake_record(&self, boundary: u64, positions: [u64; LANES_MAX]) -> Record {
+        let lanes = positions[..self.segment.lanes.len()].to_vec();
+        Record::Intake { boundary, lanes, injected: self.buffers.injected.clone() }
+    }
+
+    fn enter(&mut self, lane_positions: [u64; LANES_MAX]) -> Result<Step, MemberError> {
+        let buffers = &self.buffers;
+        let due = self.node.frame_due(self.node.boundary()).is_some();
+        let is_peer = |torus: Torus| due && self.peers.contains(&torus);
+        let frames = Torus::ALL.map(|t| is_peer(t).then(|| &buffers.peer_frames[t.index()]));
+        let events = Torus::ALL.map(|t| if is_peer(t) { buffers.events[t.index()].as_slice() } else { &[] });
+        self.node.enter(&Intake { frames, events, injected: &buffers.injected, lane_positions })?;
+        self.inside = true;
+        self.host.reach(Point::TakenIn)?;
+        Ok(Step::Worked)
+    }
+
+    /// Copies the frames and strand ranges due at boundary `b` and verifies the copies.
+    fn gather_peers(&mut self, b: u64, replay: bool) -> Result<Option<Wait>, MemberError> {
+        let Some(n) = self.node.frame_due(b) else { return Ok(None) };
+        for peer in self.peers.clone() {
+            match self.gather_peer(peer, n, replay) {
+                Found::Yes => self.complain(peer, None),
+                Found::NotYet => return Ok(Some(Wait::Frame(peer))),
+                Found::Damaged => {
+                    self.complain(peer, Some(n));
+                    return Ok(Some(Wait::Repair(peer)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn gather_peer(&mut self, peer: Torus, n: u64, replay: bool) -> Found {
+        let i = peer.index();
+        match self.read_peer_frame(peer, n, replay) {
+            Found::Yes => {}
+            missing => return missing,
+        }
+        let frame = &self.buffers.peer_frames[i];
+        let from = self.node.books().received[i];
+        let until = frame.strand_end(self.torus);
+        let Some(count) = until.checked_sub(from).filter(|n| *n <= self.config.capacity.remote_per_interval.into()) else {
+            return Found::Damaged;
+        };
+        let events = &mut self.buffers.events[i];
+        events.clear();
+        if count > 0 {
+            let Some(region) = self.segment.peers[i].as_ref() else { return Found::Damaged };
+            events.resize(count as usize, bytemuck::Zeroable::zeroed());
+            region.strand_to_me.read(from, events);
+        }
+        if hash::events(events) != frame.strand_hash(self.torus) { Found::Damaged } else { Found::Yes }
+    }
+
+    /// Reads frame `n` of a peer into its buffer: from its ring; in replay also from either log of it.
+    fn read_peer_frame(&mut self, peer: Torus, n: u64, replay: bool) -> Found {
+        let frame = &mut self.buffers.peer_frames[peer.index()];
+        let Some(region) = self.segment.peers[peer.index()].as_ref() else { return Found::Damaged };
+        match region.ring.read(peer, n, frame) {
+            Ok(()) => return Found::Yes,
+            Err(ReadError::NotYet { .. }) if !replay => return Found::NotYet,
+            Err(_) if !replay => return Found::Damaged,
+            Err(_) => {}
+        }
+        let own_log = self.segment.own.logs[peer.index()].as_ref().map(|log| log.reader());
+        let third = self.peers.iter().find(|torus| **torus != peer);
+        let third_log = third.and_then(|torus| self.segment.peers[torus.index()].as_ref()?.logs[peer.index()]);
+        let copies = own_log.into_iter().chain(third_log);
+        if copies.into_iter().any(|log: FrameReader<'_>| log.read(peer, n, frame).is_ok()) { Found::Yes } else { Found::Damaged }
+    }
+
+    /// Keeps a copy of a peer's frame, before it is acted upon, in case the peer's ring is damaged.
+    fn log(&mut self, peer: Torus, n: u64) -> Result<(), MemberError> {
+        let Some(log) = self.segment.own.logs[peer.index()].as_ref() else { return Ok(()) };
+        let frame = &self.buffers.peer_frames[peer.index()];
+        let (half, all) = (frame.carried_words() / 2, frame.carried_words());
+        log.write_range(frame, 0..half);
+        self.host.reach(Point::FrameHalfLogged)?;
+        log.write_range(frame, half..all);
+        log.commit(n);
+        self.host.reach(Point::FrameLogged)?;
+        Ok(())
+    }
+
+    /// Tells the watchdog which peer's memory is damaged, so that its successor rewrites it; or takes that back.
+    fn complain(&mut self, peer: Torus, damaged: Option<u64>) {
+        let word = damaged.map_or(0, |n| n + 1);
+        let status = &self.segment.own.status;
+        if status.reader().complaint(peer) != word {
+            status.set_complaint(peer, word);
+        }
+    }
+
+    /// Reads entries from all lanes into the buffer: up to `until`, or as many as there are and fit. Returns the new
+    /// positions. An entry that no client library writes (an unknown kind, a cell that is not there) is passed over.
+    fn gather_lanes(&mut self, until: Option<[u64; LANES_MAX]>) -> [u64; LANES_MAX] {
+        let mut positions = self.node.books().lane_positions;
+        let kernel = self.node.kernel();
+        let cells = kernel.world().lattice.cells() as u64;
+        // Half of the free room: clients wait in their lanes rather than stop the run at its capacity.
+        let mut room = u64::from(self.config.capacity.pending).saturating_sub(kernel.pending()) / 2;
+        let injected = &mut self.buffers.injected;
+        injected.clear();
+        for (lane, reader) in self.segment.lanes.iter().enumerate() {
+            let position = &mut positions[lane];
+            let available = reader.head().saturating_sub(*position).min(reader.entries() as u64);
+            let end = until.map_or(*position + available.min(room), |until| until[lane]);
+            while *position < end {
+                let entry = reader.read(*position);
+                *position += 1;
+                if is_acceptable(&entry, cells) {
+                    injected.push(Injection { lane: lane as u32, entry });
+                    room = room.saturating_sub(1);
+                }
+            }
+        }
+        positions
+    }
+
+    /// Reads the own committed frame `n`: from the own ring, or from either peer's log of it.
+    pub(super) fn read_committed(&mut self, n: u64) -> bool {
+        let frame = &mut self.buffers.committed;
+        read_own(&self.segment, self.torus, n, frame)
+    }
+
+    /// Appends a record to the journal, in two parts so that the simulator can tear it.
+    pub(super) fn append(&mut self, record: &Record) -> Result<(), MemberError> {
+        let framed = &mut self.buffers.journal;
+        framed.clear();
+        frame_record(record, framed);
+        self.host.reach(Point::JournalHalfAppended)?;
+        self.journal.append(framed)?;
+        self.journal_length += framed.len() as u64;
+        self.host.reach(Point::JournalAppended)?;
+        Ok(())
+    }
+
+    /// Counts a record that a predecessor appended.
+    pub(super) fn account(&mut self, record: &Record) {
+        let framed = &mut self.buffers.journal;
+        framed.clear();
+        frame_record(record, framed);
+        self.journal_length += framed.len() as u64;
+    }
+}
+
+/// Reads frame `n` of `torus` itself: from its own ring, or from either peer's log of it.
+pub(super) fn read_own(
+    segment: &shm_layout::region::WorkerSegment<'_>,
+    torus: Torus,
+    n: u64,
+    frame: &mut Frame,
+) -> bool {
+    let logs = segment.peers.iter().flatten().filter_map(|region| region.logs[torus.index()]);
+    std::iter::once(segment.own.ring.reader()).chain(logs).any(|ring| ring.read(torus, n, frame).is_ok())
+}
+
+/// Whether an entry can be queued on a lattice of `cells` cells.
+pub fn is_acceptable(entry: &LaneEntry, cells: u64) -> bool {
+    entry.kind == 0 && u64::from(entry.dst) < cells && entry.at <= INJECT_AT_MAX
+}

@@ -1,0 +1,9 @@
+//! The built-in models.
+
+mod cascade;
+mod heat;
+mod phold;
+
+pub use cascade::{Cascade, Visits};
+pub use heat::{Heat, Store};
+pub use phold::{Phold, Tally};

@@ -1,0 +1,172 @@
+//! `phold`: the standard benchmark of parallel discrete-event simulation (Fujimoto, *Performance of Time Warp under
+//! synthetic workloads*, 1990). A fixed population of events hops along random out-edges with random delays.
+
+use crate::model::{
+    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec, Parameters, Place,
+    Setup, Site, World,
+};
+use bytemuck::{Pod, Zeroable};
+use shm_layout::record::{Source, TimedEvent};
+
+const PARAMETERS: &[ParameterSpec] = &[
+    ParameterSpec {
+        name: "population",
+        default: "cells",
+        meaning: "events per torus, spread evenly over the cells; \"cells\" means one per cell",
+    },
+    ParameterSpec { name: "degree", default: "2", meaning: "out-edges of each cell to random cells of its torus, 1 to 64" },
+    ParameterSpec {
+        name: "remote",
+        default: "0",
+        meaning: "part of the events that go to a random cell of a random other torus, 0 to 1",
+    },
+    ParameterSpec {
+        name: "max_delay",
+        default: "64",
+        meaning: "delays are uniform from 1 to this many ticks, 1 to 256",
+    },
+];
+
+/// The model `phold`.
+#[derive(Clone, Copy, Debug)]
+pub struct Phold {
+    population: u32,
+    degree: u32,
+    /// An event goes to a peer if a 32-bit draw is below this.
+    remote_below: u64,
+    peers: u32,
+    max_delay: u32,
+    /// L·k: what a remote event's delay has on top, so that it never has to be held back for the peer.
+    remote_delay: u32,
+}
+
+/// A process of `phold`: it counts, and folds what it has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Tally {
+    /// Events handled, modulo 2^32.
+    pub handled: u32,
+    /// A running mix of their payloads in the order of handling.
+    pub folded: u32,
+}
+
+impl Phold {
+    fn first_event(&self, setup: &Setup<'_, Self>, number: u32, cells: u32) -> TimedEvent {
+        let cell = number % cells;
+        let mut stream = setup.stream(cell);
+        // Past the draws for the cell's edges, one per round of cells.
+        let draws = 2 * (self.degree + self.peers) + number / cells;
+        (0..draws).for_each(|_| { stream.draw(); });
+        let time = 1 + stream.below(u64::from(self.max_delay));
+        TimedEvent { time, dst: cell, src: Source::model(setup.world().torus, cell), payload: 0 }
+    }
+
+    fn connect_cell(&self, setup: &mut Setup<'_, Self>, cell: u32) -> Result<(), KernelError> {
+        let World { torus, lattice, .. } = setup.world();
+        let cells = u64::from(lattice.cells());
+        let mut stream = setup.stream(cell);
+        let mut degree = 0;
+        while degree < self.degree as usize {
+            // Drawing a cell twice creates no second edge, so draw again.
+            let to = Place { torus, cell: stream.below(cells) as u32 };
+            setup.connect(cell, Edge { to, delay: self.max_delay })?;
+            degree = setup.out_degree(cell);
+        }
+        if self.remote_below > 0 {
+            for peer in setup.world().peers() {
+                let to = Place { torus: peer, cell: stream.below(cells) as u32 };
+                setup.connect(cell, Edge { to, delay: self.remote_delay + self.max_delay })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Model for Phold {
+    const NAME: &'static str = "phold";
+    const ABOUT: &'static str = "The standard benchmark: a fixed population of events hops at random";
+    const COUPLING: Coupling = Coupling::None;
+    type Cell = Tally;
+
+    fn parameters() -> &'static [ParameterSpec] {
+        PARAMETERS
+    }
+
+    fn new(parameters: &Parameters, world: &World) -> Result<Self, ParameterError> {
+        let cells = world.lattice.cells();
+        let population = match parameters.text("population")? {
+            "cells" => cells,
+            _ => parameters.integer("population", 0..=1 << 26)? as u32,
+        };
+        let degree = parameters.integer("degree", 1..=64)? as u32;
+        let remote = parameters.fraction("remote")?;
+        let max_delay = parameters.integer("max_delay", 1..=256)? as u32;
+        let peers = if remote > 0.0 { world.peers().count() as u32 } else { 0 };
+        // Exact: the product by a power of two loses nothing, and the cast truncates.
+        let remote_below = if peers > 0 { (remote * 4_294_967_296.0) as u64 } else { 0 };
+        let remote_delay = u64::from(world.lag).saturating_mul(world.interval).min(1 << 30) as u32;
+        Ok(Phold { population, degree, remote_below, peers, max_delay, remote_delay })
+    }
+
+    /// Without remote events the population is all there is; the other half is for injected ones. With them, the
+    /// population of three tori wanders: a torus holds its own share give or take some square roots of it, and can
+    /// hold all three only if they are small. In one interval an event is sent to a peer at most once, because it
+    /// comes back no earlier than L intervals later.
+    fn capacity(&self, world: &World) -> CapacityHint {
+        let edges = world.lattice.cells() * (self.degree + self.peers);
+        if self.remote_below == 0 {
+            let pending = (2 * self.population).max(1024);
+            return CapacityHint { pending, edges, remote_per_interval: 1024 };
+        }
+        CapacityHint { pending: 2 * self.population + 2048, edges, remote_per_interval: self.population + 2048 }
+    }
+
+    fn set_up(&self, setup: &mut Setup<'_, Self>) -> Result<(), KernelError> {
+        let cells = setup.world().lattice.cells();
+        for cell in 0..cells {
+            setup.spawn(cell, Tally::default())?;
+            self.connect_cell(setup, cell)?;
+        }
+        for number in 0..self.population {
+            // Spread evenly also when there are fewer events than cells.
+            let spread = if self.population < cells {
+                (u64::from(number) * u64::from(cells) / u64::from(self.population)) as u32
+            } else {
+                number
+            };
+            setup.schedule(self.first_event(setup, spread, cells))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn handle(&self, site: &mut Site<'_, Tally>, bag: &[Event], out: &mut Outbox<'_>) {
+        for event in bag {
+            if let Some(tally) = site.process() {
+                tally.handled = tally.handled.wrapping_add(1);
+                tally.folded = tally.folded.rotate_left(5) ^ event.payload as u32;
+            }
+            // The payload counts the hops, as a 32-bit number that wraps.
+            let payload = i64::from((event.payload as i32).wrapping_add(1));
+            let draw = out.draw();
+            let delay = 1 + scale(draw as u32, self.max_delay);
+            if self.remote_below > 0 && out.draw() >> 32 < self.remote_below {
+                let peer = self.degree + scale((draw >> 32) as u32, self.peers);
+                out.send(peer as usize, self.remote_delay + delay, payload);
+            } else {
+                out.send(scale((draw >> 32) as u32, self.degree) as usize, delay, payload);
+            }
+        }
+    }
+
+    fn boundary_value(&self, process: &Tally) -> i32 {
+        // A face shows the low 31 bits of the count.
+        (process.handled & 0x7fff_ffff) as i32
+    }
+}
+
+/// A 32-bit draw scaled to 0 to `bound` − 1.
+#[inline(always)]
+fn scale(draw: u32, bound: u32) -> u32 {
+    ((u64::from(draw) * u64::from(bound)) >> 32) as u32
+}

@@ -1,0 +1,325 @@
+//! The protocol core of one torus: intake in, frames out. It does no I/O and reads no clock.
+//!
+//! A [`Node`] is the kernel and the books that the braid keeps about it: how much was sent to and taken in from each
+//! peer, how far each injection lane was read, and the digest chain. The same code runs in the workers over the
+//! segment, in one process for `verify`, and under the crash simulator.
+
+pub mod calendar;
+pub mod checkpoint;
+pub mod coupling;
+mod intake;
+
+use shm_layout::config::RunConfig;
+use shm_layout::frame::Frame;
+use shm_layout::hash;
+use shm_layout::record::{LaneEntry, Source, SourceKind, TimedEvent};
+use shm_layout::torus::Torus;
+
+pub use self::calendar::Calendar;
+pub use self::intake::{Injection, Intake};
+use crate::kernel::{Kernel, KernelError, Progress};
+use crate::model::{Coupling, Model};
+use coupling::Gain;
+
+/// How many injection lanes a torus can have.
+pub const LANES_MAX: usize = shm_layout::frame::FRAME_LANES;
+
+/// Why a torus cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The kernel stopped, as a rule because a capacity is used up.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// What a peer says it sent is not what was taken in.
+    #[error(
+        "conservation violation between torus {from} and torus {to} at interval {interval}: {from} sent {sent} events so \
+         far, {to} took in {received}"
+    )]
+    Conservation {
+        /// The sending torus.
+        from: char,
+        /// The receiving torus.
+        to: char,
+        /// The interval that the sender's frame closes.
+        interval: u64,
+        /// Events sent so far, by the sender's frame.
+        sent: u64,
+        /// Events taken in so far, by the receiver.
+        received: u64,
+    },
+    /// A frame does not continue the chain of its predecessors.
+    #[error("frame {interval} of torus {from} does not continue its digest chain: {found:016x} instead of {expected:016x}")]
+    Chain {
+        /// The torus whose frame it is.
+        from: char,
+        /// The interval that the frame closes.
+        interval: u64,
+        /// The chain value that its content gives.
+        expected: u64,
+        /// The chain value that it carries.
+        found: u64,
+    },
+    /// A frame or an event that has no place in this intake.
+    #[error("torus {torus} at boundary {boundary}: {what}")]
+    Foreign {
+        /// The receiving torus.
+        torus: char,
+        /// The boundary of the intake.
+        boundary: u64,
+        /// What was wrong with it.
+        what: String,
+    },
+}
+
+/// The kernel of one torus and its books.
+pub struct Node<M: Model> {
+    kernel: Kernel<M>,
+    torus: Torus,
+    tori: u8,
+    calendar: Calendar,
+    gain: Gain,
+    tolerance: u32,
+    books: Books,
+    faces: Vec<i32>,
+}
+
+/// What the braid keeps about a torus beside its kernel. All of it is part of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Books {
+    /// The boundary at which the torus stands, or that its running interval began with.
+    pub boundary: u64,
+    /// Events sent to each peer so far; the end of the strand to it.
+    pub sent: [u64; 3],
+    /// Events taken in from each peer so far; the position in its strand.
+    pub received: [u64; 3],
+    /// The read position of each lane.
+    pub lane_positions: [u64; LANES_MAX],
+    /// The digest chain over the own frames.
+    pub chain: u64,
+    /// The digest chain of each peer as of its last frame taken in.
+    pub peer_chains: [u64; 3],
+}
+
+impl<M: Model> Node<M> {
+    /// A node at boundary 0, before its set-up.
+    pub fn new(kernel: Kernel<M>, torus: Torus, config: &RunConfig, gain: Gain) -> Self {
+        let faces = vec![0; kernel.world().lattice.face_cells() as usize];
+        Self {
+            kernel,
+            torus,
+            tori: config.tori,
+            calendar: Calendar::of(config),
+            gain,
+            tolerance: config.tolerance,
+            books: Books::default(),
+            faces,
+        }
+    }
+
+    /// The boundary at which the torus stands, or that its running interval began with.
+    pub fn boundary(&self) -> u64 {
+        self.books.boundary
+    }
+
+    /// The books.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// The kernel, to read.
+    pub fn kernel(&self) -> &Kernel<M> {
+        &self.kernel
+    }
+
+    /// The kernel, for set-up before boundary 0.
+    pub fn kernel_mut(&mut self) -> &mut Kernel<M> {
+        &mut self.kernel
+    }
+
+    /// The calendar of the run.
+    pub fn calendar(&self) -> Calendar {
+        self.calendar
+    }
+
+    /// The frame of its peers that this torus takes in at boundary `b`, if there is one.
+    pub fn frame_due(&self, b: u64) -> Option<u64> {
+        (self.tori > 1).then(|| b.checked_sub(self.calendar.lag())).flatten()
+    }
+
+    /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval.
+    ///
+    /// # Errors
+    /// [`NodeError`]: a peer's books differ, an entry is foreign, or the pending events outgrow their capacity. The
+    /// state is then no longer defined.
+    pub fn enter(&mut self, intake: &Intake<'_>) -> Result<(), NodeError> {
+        let b = self.books.boundary;
+        self.kernel.begin_interval(self.calendar.remote_floor(b));
+        for peer in self.torus.peers(self.tori) {
+            if let Some(frame) = intake.frames[peer.index()] {
+                self.verify(peer, frame, intake.events[peer.index()])?;
+            }
+        }
+        for peer in self.torus.peers(self.tori) {
+            if let Some(frame) = intake.frames[peer.index()].filter(|frame| frame.has_projection()) {
+                self.couple(peer, frame)?;
+            }
+        }
+        for peer in self.torus.peers(self.tori) {
+            for event in intake.events[peer.index()] {
+                self.kernel.schedule(*event)?;
+            }
+        }
+        for injection in intake.injected {
+            self.inject(injection.entry)?;
+        }
+        self.books.lane_positions = intake.lane_positions;
+        Ok(())
+    }
+
+    /// Double-entry bookkeeping, and the digest chain, of one peer's frame.
+    fn verify(&mut self, peer: Torus, frame: &Frame, events: &[TimedEvent]) -> Result<(), NodeError> {
+        let b = self.books.boundary;
+        let due = b.checked_sub(self.calendar.lag());
+        if Some(frame.interval()) != due || frame.torus() != Some(peer) {
+            return Err(self.foreign(format!("frame {} is not the one due of torus {}", frame.interval(), peer.letter())));
+        }
+        let received = self.books.received[peer.index()] + events.len() as u64;
+        let sent = frame.sent(self.torus);
+        if sent != received || frame.strand_end(self.torus) != received {
+            return Err(NodeError::Conservation {
+                from: peer.letter(),
+                to: self.torus.letter(),
+                interval: frame.interval(),
+                sent,
+                received,
+            });
+        }
+        let cells = self.kernel.world().lattice.cells();
+        if let Some(event) = events.iter().find(|e| e.time < self.calendar.tick(b) || e.dst >= cells) {
+            let what = format!("torus {} sent an event for cell {} at tick {}", peer.letter(), event.dst, event.time);
+            return Err(self.foreign(what));
+        }
+        self.books.received[peer.index()] = received;
+        let expected = chain(self.books.peer_chains[peer.index()], frame);
+        if frame.chain() != expected {
+            let (from, interval, found) = (peer.letter(), frame.interval(), frame.chain());
+            return Err(NodeError::Chain { from, interval, expected, found });
+        }
+        self.books.peer_chains[peer.index()] = expected;
+        Ok(())
+    }
+
+    /// Couple boundaries: a corrective event for each face cell that differs by more than the tolerance; of a conserved
+    /// quantity, the counter-entry goes to the projecting torus.
+    fn couple(&mut self, peer: Torus, frame: &Frame) -> Result<(), NodeError> {
+        if M::COUPLING == Coupling::None {
+            return Ok(());
+        }
+        let b = self.books.boundary;
+        let mut face = std::mem::take(&mut self.faces);
+        frame.read_face(&mut face);
+        let outcome = (0_u32..).zip(&face).try_for_each(|(cell, projected)| {
+            let difference = i64::from(*projected) - i64::from(self.kernel.cell_value(cell));
+            let step = coupling::correction(difference, self.gain, self.tolerance);
+            if step == 0 {
+                return Ok(());
+            }
+            let own = TimedEvent {
+                time: self.calendar.tick(b),
+                dst: cell,
+                src: Source::new(SourceKind::Corrective, peer, cell),
+                payload: step,
+            };
+            self.kernel.schedule(own)?;
+            if M::COUPLING == Coupling::Conserved {
+                let counter = TimedEvent {
+                    time: self.calendar.remote_floor(b),
+                    dst: cell,
+                    src: Source::new(SourceKind::Corrective, self.torus, cell),
+                    payload: -step,
+                };
+                self.kernel.send_remote(peer, counter)?;
+            }
+            Ok(())
+        });
+        self.faces = face;
+        outcome
+    }
+
+    /// Queues an event from outside at the later of the time it asks for and this boundary.
+    fn inject(&mut self, entry: LaneEntry) -> Result<(), NodeError> {
+        if entry.kind != 0 || entry.dst >= self.kernel.world().lattice.cells() {
+            return Err(self.foreign(format!("lane entry of kind {} for cell {}", entry.kind, entry.dst)));
+        }
+        let time = entry.at.max(self.calendar.tick(self.books.boundary));
+        self.kernel.schedule(TimedEvent { time, dst: entry.dst, src: entry.src, payload: entry.payload })?;
+        Ok(())
+    }
+
+    fn foreign(&self, what: String) -> NodeError {
+        NodeError::Foreign { torus: self.torus.letter(), boundary: self.books.boundary, what }
+    }
+
+    /// Executes the open interval; returns early after the tick that uses up `budget` events.
+    ///
+    /// # Errors
+    /// [`NodeError::Kernel`] when a capacity is used up.
+    pub fn run(&mut self, budget: u64) -> Result<Progress, NodeError> {
+        Ok(self.kernel.run(self.calendar.tick(self.books.boundary + 1), budget)?)
+    }
+
+    /// The cross-torus events of the open interval, for one peer.
+    pub fn outgoing(&self, peer: Torus) -> &[TimedEvent] {
+        self.kernel.remote(peer)
+    }
+
+    /// Closes the executed interval n and writes its frame; the torus then stands at boundary n+1.
+    ///
+    /// The caller adds what the simulated state does not determine (incarnation, phase, health, the journal's length)
+    /// and seals the frame.
+    pub fn close(&mut self, frame: &mut Frame) {
+        let n = self.books.boundary;
+        frame.clear();
+        frame.set_torus(self.torus);
+        frame.set_interval(n);
+        frame.set_boundary_tick(self.calendar.tick(n + 1));
+        frame.set_next_interval(self.calendar.interval());
+        frame.set_events(self.kernel.events());
+        frame.set_pending(self.kernel.pending());
+        frame.set_active(self.kernel.active().into());
+        frame.set_edges(self.kernel.edges().into());
+        frame.set_history_digest(self.kernel.history_digest());
+        for peer in self.torus.peers(self.tori) {
+            let events = self.kernel.remote(peer);
+            self.books.sent[peer.index()] += events.len() as u64;
+            frame.set_sent(peer, self.books.sent[peer.index()]);
+            frame.set_received(peer, self.books.received[peer.index()]);
+            frame.set_strand_end(peer, self.books.sent[peer.index()]);
+            frame.set_strand_hash(peer, hash::events(events));
+        }
+        frame.set_lane_positions(&self.books.lane_positions);
+        if n % 3 == self.torus.index() as u64 {
+            self.kernel.face_into(&mut self.faces);
+            frame.set_projection(&self.faces);
+        }
+        self.books.chain = chain(self.books.chain, frame);
+        frame.set_chain(self.books.chain);
+        self.books.boundary = n + 1;
+    }
+
+    /// The digest of the whole state: the kernel's, and the books'.
+    pub fn state_digest(&self) -> u64 {
+        let books = &self.books;
+        let mut words = vec![self.kernel.state_digest(), books.boundary, books.chain];
+        words.extend_from_slice(&books.sent);
+        words.extend_from_slice(&books.received);
+        words.extend_from_slice(&books.peer_chains);
+        words.extend_from_slice(&books.lane_positions);
+        hash::words(&words)
+    }
+}
+
+/// The digest chain: each frame's link covers its predecessor's and all content that the simulated state determines.
+fn chain(previous: u64, frame: &Frame) -> u64 {
+    hash::words(&[previous, frame.content_hash()])
+}

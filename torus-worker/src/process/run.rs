@@ -1,0 +1,282 @@
+//! `run`: one torus of a run as a process, from attaching to the last boundary.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use shm_layout::config::RunConfig;
+use shm_layout::names;
+use shm_layout::segment::{LockByte, SegmentError, SegmentFile};
+use shm_layout::status::{Identity, Phase};
+use shm_layout::sys::{clock, process};
+use shm_layout::torus::Torus;
+
+use crate::journal::{FileJournal, JournalError};
+use crate::member::{Member, MemberError, Process, Step};
+use crate::model::Model;
+
+use super::arguments::Run;
+use super::registry::{ModelEntry, find};
+use super::wait::{Doorbells, Next, Waiter, wake_peers};
+
+/// Exit codes of a worker, for the watchdog.
+pub mod exit_code {
+    /// The run has ended, for all tori.
+    pub const FINISHED: u8 = 0;
+    /// The torus cannot go on; its status cell says why. It is not restarted.
+    pub const FAILED: u8 = 1;
+    /// The arguments are not those of a worker.
+    pub const USAGE: u8 = 2;
+    /// Another process holds the region's lock.
+    pub const LOCKED: u8 = 75;
+}
+
+/// Events executed between two heartbeats, about a millisecond's worth.
+const STRETCH: u64 = 65_536;
+/// How long a successor waits for its predecessor's lock, which the kernel releases when it has torn the process down.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// The shortest time between two checkpoints that the budget asks for.
+const CHECKPOINT_PAUSE_NS: u64 = 5_000_000;
+
+/// What a worker was started with, after the segment has been verified.
+pub(super) struct Context {
+    file: SegmentFile,
+    torus: Torus,
+    incarnation: u64,
+    started_ns: u64,
+}
+
+/// Why a worker ends before the run does.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Not a segment that can be run.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The segment names a model that this binary does not have.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The predecessor still lives.
+    #[error("the region of torus {torus} is locked by another process after {seconds} s; it is not touched")]
+    Locked {
+        /// The torus.
+        torus: Torus,
+        /// How long was waited, in s.
+        seconds: u64,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The torus cannot go on.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+}
+
+pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
+    let started_ns = clock::monotonic_ns();
+    let outcome = SegmentFile::open(&request.segment).map_err(Failure::from).and_then(|file| {
+        let entry = find(models, &file.config().model).map_err(Failure::Unsuitable)?;
+        let Run { torus, incarnation, .. } = *request;
+        (entry.run)(&Context { file, torus, incarnation, started_ns })
+    });
+    match outcome {
+        Ok(()) => ExitCode::from(exit_code::FINISHED),
+        Err(failure) => {
+            eprintln!("torus {} incarnation {}: {failure}", request.torus, request.incarnation);
+            ExitCode::from(match failure {
+                Failure::Locked { .. } => exit_code::LOCKED,
+                _ => exit_code::FAILED,
+            })
+        }
+    }
+}
+
+/// Runs one torus to the end of the run.
+pub(super) fn run<M: Model>(context: &Context) -> Result<(), Failure> {
+    lock(context)?;
+    let file = &context.file;
+    let map = file.map_worker(context.torus)?;
+    let segment = map.views();
+    let status = map.views().own.status;
+    status.set_identity(&identity(context.incarnation));
+    status.set_started_ns(context.started_ns);
+    status.set_locked_ns(clock::monotonic_ns());
+    status.set_caught_up_ns(0);
+    status.set_phase(Phase::Rehydrating);
+    status.beat(clock::monotonic_ns());
+    let outcome = live::<M>(context, segment);
+    if let Err(failure) = &outcome {
+        status.set_failure(1, &failure.to_string());
+        status.set_phase(Phase::Failed);
+    }
+    outcome
+}
+
+/// Takes the region's lock, waiting for the kernel to release a dead predecessor's.
+fn lock(context: &Context) -> Result<(), Failure> {
+    let torus = context.torus;
+    let deadline = clock::monotonic() + LOCK_PATIENCE;
+    while !context.file.try_lock(LockByte::Region(torus))? {
+        if clock::monotonic() > deadline {
+            return Err(Failure::Locked { torus, seconds: LOCK_PATIENCE.as_secs() });
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
+fn identity(incarnation: u64) -> Identity {
+    let pid = std::process::id();
+    Identity {
+        pid: pid.into(),
+        start_time: process::start_time(pid).unwrap_or(0),
+        boot_id: process::boot_id(),
+        incarnation,
+    }
+}
+
+fn live<M: Model>(context: &Context, segment: shm_layout::region::WorkerSegment<'_>) -> Result<(), Failure> {
+    let config = context.file.config();
+    let torus = context.torus;
+    let path = names::journal_path(config, torus);
+    let journal = FileJournal::open(&path, config, torus)?;
+    let mut member: Member<'_, M, _, _> =
+        Member::rehydrate(segment, config, torus, journal, Process, context.incarnation)?;
+    let status = &member.segment().own.status;
+    status.set_loaded_ns(clock::monotonic_ns());
+    status.set_phase(if member.is_replaying() { Phase::Replaying } else { Phase::Waiting });
+    let replayed = member.live_from() - member.node().boundary();
+    status.set_replayed_intervals(replayed);
+    drive(&mut member, config)?;
+    member.segment().own.status.set_phase(Phase::Finished);
+    wake_peers(member.segment(), torus);
+    Ok(())
+}
+
+/// Calls [`Member::advance`] until the run has ended; beats, waits and keeps the checkpoint budget in between.
+fn drive<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, config: &RunConfig) -> Result<(), Failure> {
+    let mut waiter = Waiter::new(config.tori.into());
+    let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille);
+    let mut stage = Stage::Replaying;
+    loop {
+        let before = clock::monotonic_ns();
+        member.segment().own.status.beat(before);
+        stage = stage.next(member, before);
+        if stage == Stage::AtGate {
+            std::thread::sleep(Duration::from_micros(200));
+            continue;
+        }
+        budget.request(member, before);
+        let step = advance(member, &mut waiter)?;
+        budget.account(member, before);
+        if step == Step::Finished {
+            return Ok(());
+        }
+    }
+}
+
+/// Makes a step, and passes the time if there is nothing to do.
+fn advance<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, waiter: &mut Waiter) -> Result<Step, Failure> {
+    let mut step = step(member)?;
+    if matches!(step, Step::Waiting(_)) {
+        if waiter.pause() == Next::Sleep {
+            let mut doorbells = Doorbells::of(member.segment());
+            member.segment().own.status.set_sleeping(true);
+            doorbells.refresh();
+            step = self::step(member)?;
+            if matches!(step, Step::Waiting(_)) {
+                doorbells.sleep();
+            }
+            member.segment().own.status.set_sleeping(false);
+        }
+    }
+    if step == Step::Worked {
+        waiter.reset();
+    }
+    Ok(step)
+}
+
+fn step<M: Model>(member: &mut Member<'_, M, FileJournal, Process>) -> Result<Step, Failure> {
+    let step = member.advance(STRETCH)?;
+    if member.take_rang() {
+        wake_peers(member.segment(), member.torus());
+    }
+    Ok(step)
+}
+
+/// Where a worker is on its way to publishing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Replaying,
+    AtGate,
+    Live,
+    CaughtUp,
+}
+
+impl Stage {
+    /// The next stage, with its time in the status cell.
+    fn next<M: Model>(self, member: &Member<'_, M, FileJournal, Process>, now_ns: u64) -> Self {
+        let segment = member.segment();
+        let status = &segment.own.status;
+        match self {
+            Stage::Replaying if !member.is_replaying() => {
+                status.set_replayed_ns(now_ns);
+                status.set_phase(Phase::Waiting);
+                Stage::AtGate
+            }
+            Stage::AtGate if segment.control.gate_is_open() => {
+                status.set_phase(Phase::Running);
+                Stage::Live
+            }
+            Stage::Live if member.published() > 0 => {
+                status.set_caught_up_frame(member.live_from());
+                status.set_caught_up_ns(now_ns);
+                Stage::CaughtUp
+            }
+            stage => stage,
+        }
+    }
+}
+
+/// Asks for checkpoints so often that they, and the mirroring of the peers', take their share of the run time.
+struct CheckpointBudget {
+    permille: u64,
+    last_ns: u64,
+    pause_ns: u64,
+    taken: u64,
+    mirrored: [u64; 3],
+    cost_ns: u64,
+}
+
+impl CheckpointBudget {
+    fn new(permille: u32) -> Self {
+        let pause_ns = CHECKPOINT_PAUSE_NS;
+        Self { permille: u64::from(permille).max(1), last_ns: clock::monotonic_ns(), pause_ns, taken: 0, mirrored: [0; 3], cost_ns: 0 }
+    }
+
+    fn request<M: Model>(&mut self, member: &mut Member<'_, M, FileJournal, Process>, now_ns: u64) {
+        if now_ns - self.last_ns >= self.pause_ns && !member.checkpoint_requested() {
+            member.request_checkpoint();
+        }
+    }
+
+    /// Attributes the time of a step that took a checkpoint or copied one.
+    fn account<M: Model>(&mut self, member: &Member<'_, M, FileJournal, Process>, before_ns: u64) {
+        let status = &member.segment().own.status;
+        let mirrored = Torus::ALL.map(|torus| status.reader().mirrored(torus));
+        let taken = member.newest_checkpoint();
+        if taken == self.taken && mirrored == self.mirrored {
+            return;
+        }
+        let now_ns = clock::monotonic_ns();
+        let cost = now_ns.saturating_sub(before_ns);
+        self.cost_ns += cost;
+        if taken == self.taken {
+            status.set_mirror_ns_total(status.reader().mirror_ns_total() + cost);
+        } else {
+            status.set_checkpoint_ns_total(status.reader().checkpoint_ns_total() + cost);
+            self.pause_ns = (self.cost_ns * 1000 / self.permille).max(CHECKPOINT_PAUSE_NS);
+            self.cost_ns = 0;
+            self.last_ns = now_ns;
+        }
+        (self.taken, self.mirrored) = (taken, mirrored);
+    }
+}

@@ -1,0 +1,110 @@
+//! Deliberate mistakes that the simulator must catch, or its silence means nothing.
+
+use shm_layout::config::RunConfig;
+use shm_layout::record::Event;
+use shm_layout::torus::Torus;
+use torus_worker::journal::{Journal, JournalError, MemoryJournal, Record};
+use torus_worker::model::{CapacityHint, KernelError, Model, Outbox, ParameterError, Parameters, Setup, Site, World};
+use torus_worker::models::Phold;
+
+use crate::random::Random;
+use crate::world::{JournalKind, Plan, run};
+
+/// The mistake: a record reaches the journal only with the next one, after its frame may have been committed.
+#[derive(Default)]
+struct LateJournal {
+    written: MemoryJournal,
+    late: Vec<u8>,
+}
+
+impl Journal for LateJournal {
+    fn length(&self) -> u64 {
+        self.written.length() + self.late.len() as u64
+    }
+
+    fn append(&mut self, framed: &[u8]) -> Result<(), JournalError> {
+        let late = std::mem::replace(&mut self.late, framed.to_vec());
+        self.written.append(&late)
+    }
+
+    fn truncate(&mut self, length: u64) -> Result<(), JournalError> {
+        self.written.truncate(length)
+    }
+
+    fn records(&self, config: &RunConfig, torus: Torus) -> Result<Vec<Record>, JournalError> {
+        self.written.records(config, torus)
+    }
+}
+
+impl JournalKind for LateJournal {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { written: MemoryJournal::new(bytes), late: Vec::new() }
+    }
+
+    fn successor(&self) -> Self {
+        Self { written: self.written.clone(), late: Vec::new() }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.written.bytes()
+    }
+
+    fn tear(&mut self, _: &mut Random) {}
+}
+
+#[test]
+fn a_journal_that_is_written_too_late_is_caught() {
+    let config = crate::phold(2);
+    let caught = (1..60).filter(|at| {
+        let mut plan = Plan { inject: true, ..Plan::calm(11) };
+        plan.deaths[0] = vec![at * 3];
+        match run::<Phold, LateJournal>(&config, &plan) {
+            Ok(outcome) => outcome.digests != outcome.oracle,
+            Err(_) => true,
+        }
+    });
+    assert!(caught.count() > 0);
+}
+
+/// The mistake: a model that counts its calls outside the cells, so a replay sees another world.
+struct Fickle;
+
+impl Model for Fickle {
+    const NAME: &'static str = "fickle";
+    const ABOUT: &'static str = "not a function of its input";
+    type Cell = u64;
+
+    fn new(_: &Parameters, _: &World) -> Result<Self, ParameterError> {
+        Ok(Fickle)
+    }
+
+    fn capacity(&self, _: &World) -> CapacityHint {
+        CapacityHint { pending: 64, edges: 64, remote_per_interval: 64 }
+    }
+
+    fn set_up(&self, setup: &mut Setup<'_, Self>) -> Result<(), KernelError> {
+        let torus = setup.world().torus;
+        let place = torus_worker::kernel::Place { torus, cell: 0 };
+        setup.spawn(0, 0)?;
+        setup.connect(0, torus_worker::kernel::Edge { to: place, delay: 1 })?;
+        setup.schedule(shm_layout::record::TimedEvent { time: 1, dst: 0, src: shm_layout::record::Source(0), payload: 0 })
+    }
+
+    fn handle(&self, _: &mut Site<'_, u64>, _: &[Event], out: &mut Outbox<'_>) {
+        use std::sync::atomic::{AtomicI64, Ordering};
+        static CALLS: AtomicI64 = AtomicI64::new(0);
+        // Ordering: none needed; the count itself is the mistake.
+        out.send(0, 1, CALLS.fetch_add(1, Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn a_model_that_is_not_deterministic_is_caught_by_its_replay() {
+    let config = crate::small::<Fickle>(2, &[], None);
+    let divergences = (20..80).filter(|at| {
+        let mut plan = Plan::calm(2);
+        plan.deaths[2] = vec![*at];
+        run::<Fickle, MemoryJournal>(&config, &plan).is_err_and(|error| error.contains("divergence"))
+    });
+    assert!(divergences.count() > 0);
+}

@@ -1,0 +1,225 @@
+//! The crash simulator: the shipped protocol over a segment on the heap, killed at every step.
+//!
+//! Every run ends in the digests of its oracle, the same configuration and journals executed uncrashed in one process.
+//! Random parts print their seed; `BRAID_SEED=n cargo test …` repeats them.
+
+mod canary;
+mod random;
+mod world;
+
+use random::Random;
+use shm_layout::config::{Capacity, RunConfig};
+use shm_layout::torus::Torus;
+use torus_worker::journal::MemoryJournal;
+use torus_worker::member::Point;
+use torus_worker::model::Model;
+use torus_worker::models::{Cascade, Heat, Phold};
+use world::{Damage, Outcome, Plan, run};
+
+/// A braid small enough to be killed at each of its steps.
+pub fn small<M: Model>(lag: u32, parameters: &[(&str, &str)], script: Option<&str>) -> RunConfig {
+    let mut config = RunConfig::new("simulated", M::NAME);
+    config.parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    config.parameters.sort();
+    config.script = script.map(str::to_owned);
+    config.sides = [4, 4, 4];
+    config.interval = 8;
+    config.lag = lag;
+    config.until = Some(90);
+    config.tolerance = 8;
+    config.capacity = Capacity {
+        pending: 2048,
+        edges: 1024,
+        remote_per_interval: 256,
+        lanes: 3,
+        lane_entries: 4,
+        frames: 2 * lag + 1,
+    };
+    let world = torus_worker::setup::world(&config, Torus::A).expect("a lattice");
+    config.checkpoint_bytes = 8 * torus_worker::node::checkpoint::words_max::<M>(&world, &config.capacity) as u64;
+    config
+}
+
+fn phold(lag: u32) -> RunConfig {
+    small::<Phold>(lag, &[("population", "48"), ("remote", "0.3"), ("max_delay", "8")], None)
+}
+
+fn heat(lag: u32) -> RunConfig {
+    small::<Heat>(lag, &[("hot", "100000")], None)
+}
+
+const SCRIPT: &str = "process A:0 0 0\nprocess B:1 1 1\nedge A:0 0 0 B:1 1 1 3\nedge B:1 1 1 C:2 2 2 5\n\
+                      edge C:2 2 2 A:0 0 0 2\nedge A:0 0 0 A:0 1 0 4\ninject A:0 0 0 A:0 0 0 7\n";
+
+fn cascade(lag: u32) -> RunConfig {
+    small::<Cascade>(lag, &[], Some(SCRIPT))
+}
+
+/// Runs a plan and holds its outcome against the oracle.
+fn exact<M: Model>(config: &RunConfig, plan: &Plan) -> Outcome {
+    let outcome = run::<M, MemoryJournal>(config, plan).unwrap_or_else(|error| panic!("{error}\n{plan:?}"));
+    assert_eq!(outcome.digests, outcome.oracle, "{plan:?}");
+    assert_eq!(outcome.digests.len(), usize::from(config.tori), "{plan:?}");
+    outcome
+}
+
+/// Kills each torus at every point that it reaches in a calm run.
+fn killed_at_every_point<M: Model>(config: &RunConfig, inject: bool, companion: bool) {
+    let calm = Plan { inject, ..Plan::calm(11) };
+    let oracle = exact::<M>(config, &calm);
+    assert!(oracle.digests[0].events > 0, "the run does something");
+    let mut kills = 0;
+    for torus in Torus::of_run(config.tori) {
+        for at in 1..=oracle.count[torus.index()] {
+            let mut plan = calm.clone();
+            plan.deaths[torus.index()] = vec![at];
+            plan.companion = companion.then(|| torus.next());
+            let outcome = exact::<M>(config, &plan);
+            kills += outcome.killed;
+            if !inject {
+                assert_eq!(outcome.digests, oracle.digests, "{plan:?}");
+            }
+        }
+    }
+    println!("{} points killed at: {kills}", config.model);
+    assert_eq!(kills, oracle.count.iter().sum::<u64>());
+}
+
+#[test]
+fn phold_killed_at_every_point_ends_as_if_it_had_not_been() {
+    for lag in [1, 2, 3] {
+        killed_at_every_point::<Phold>(&phold(lag), false, false);
+    }
+}
+
+#[test]
+fn heat_killed_at_every_point_ends_as_if_it_had_not_been() {
+    for lag in [1, 2] {
+        killed_at_every_point::<Heat>(&heat(lag), false, false);
+    }
+}
+
+#[test]
+fn cascade_killed_at_every_point_with_injection_equals_its_oracle() {
+    for lag in [1, 2] {
+        killed_at_every_point::<Cascade>(&cascade(lag), true, false);
+    }
+}
+
+#[test]
+fn two_tori_killed_together_at_every_point_equal_their_oracle() {
+    killed_at_every_point::<Phold>(&phold(2), true, true);
+    killed_at_every_point::<Heat>(&heat(1), false, true);
+}
+
+#[test]
+fn one_torus_alone_recovers_from_its_own_two_slots() {
+    let mut config = small::<Phold>(2, &[("population", "48"), ("max_delay", "8")], None);
+    config.tori = 1;
+    killed_at_every_point::<Phold>(&config, false, false);
+    killed_at_every_point::<Phold>(&config, true, false);
+}
+
+#[test]
+fn a_successor_killed_at_every_point_of_its_recovery_leaves_the_next_one_nothing_to_miss() {
+    let config = phold(2);
+    let calm = exact::<Phold>(&config, &Plan::calm(5));
+    for first in (1..=calm.count[1]).step_by(7) {
+        for later in 1..=40 {
+            let mut plan = Plan::calm(5);
+            plan.deaths[1] = vec![first, first + later];
+            assert_eq!(exact::<Phold>(&config, &plan).digests, calm.digests, "{plan:?}");
+        }
+    }
+}
+
+/// A random plan: several deaths of every torus, with or without companions, injections and a stop.
+fn random_plan(random: &mut Random) -> Plan {
+    let mut plan = Plan::calm(random.next());
+    for deaths in &mut plan.deaths {
+        *deaths = (0..random.below(8)).map(|_| 1 + random.below(400)).collect();
+    }
+    plan.companion = (random.below(4) == 0).then(|| Torus::ALL[random.below(3) as usize]);
+    plan.inject = random.below(2) == 0;
+    plan.stop_after = (random.below(3) == 0).then(|| random.below(1500));
+    plan
+}
+
+#[test]
+fn random_schedules_of_deaths_injections_and_stops_equal_their_oracles() {
+    let mut random = Random::new(random::seed());
+    let (mut deaths, mut injected) = (0, 0);
+    for round in 0..400 {
+        let lag = 1 + random.below(4) as u32;
+        let plan = random_plan(&mut random);
+        let outcome = match round % 3 {
+            0 => exact::<Phold>(&phold(lag), &plan),
+            1 => exact::<Heat>(&heat(lag), &plan),
+            _ => exact::<Cascade>(&cascade(lag), &plan),
+        };
+        deaths += outcome.killed;
+        injected += outcome.injected[1];
+        assert!(outcome.injected[1] <= outcome.injected[0], "no event counts twice: {:?}", outcome.injected);
+    }
+    println!("{deaths} deaths, {injected} injected events");
+    assert!(deaths > 400 && injected > 400);
+}
+
+#[test]
+fn damage_to_the_memory_of_a_dead_torus_is_repaired_from_its_replay_or_passed_over() {
+    for damage in [Damage::Frame, Damage::Strand, Damage::Checkpoint] {
+        let config = phold(2);
+        let calm = exact::<Phold>(&config, &Plan::calm(23));
+        let commits: Vec<_> = points_of(&calm, Torus::B, Point::FrameCommitted);
+        for at in commits {
+            let mut plan = Plan { damage: Some(damage), ..Plan::calm(23) };
+            plan.deaths[1] = vec![at];
+            assert_eq!(exact::<Phold>(&config, &plan).digests, calm.digests, "{plan:?}");
+        }
+    }
+}
+
+/// The counts at which a torus reached a point.
+fn points_of(outcome: &Outcome, torus: Torus, point: Point) -> Vec<u64> {
+    let own = outcome.reached.iter().filter(|(who, _)| *who == torus);
+    (1..).zip(own).filter(|(_, (_, what))| *what == point).map(|(at, _)| at).collect()
+}
+
+#[test]
+fn the_crash_points_of_a_calm_run_cover_the_live_protocol() {
+    let mut config = phold(2);
+    config.capacity.lanes = 3;
+    let outcome = exact::<Phold>(&config, &Plan { inject: true, ..Plan::calm(3) });
+    let live = [
+        Point::BoundaryAnnounced,
+        Point::MirrorHalfCopied,
+        Point::MirrorPublished,
+        Point::CheckpointHalfWritten,
+        Point::CheckpointPublished,
+        Point::FrameHalfLogged,
+        Point::JournalHalfAppended,
+        Point::JournalAppended,
+        Point::TakenIn,
+        Point::StrandHalfWritten,
+        Point::FrameHalfWritten,
+        Point::FrameCommitted,
+        Point::StopRecorded,
+        Point::FinishAnnounced,
+    ];
+    for point in live {
+        assert!(outcome.reached.iter().any(|(_, reached)| *reached == point), "{point:?} is never reached");
+    }
+}
+
+#[test]
+fn a_stop_ends_all_tori_at_one_boundary_whoever_dies_meanwhile() {
+    let mut random = Random::new(random::seed());
+    let mut config = phold(2);
+    config.until = None;
+    for _ in 0..100 {
+        let mut plan = random_plan(&mut random);
+        plan.stop_after = Some(random.below(3000));
+        let outcome = exact::<Phold>(&config, &plan);
+        assert!(outcome.boundary >= 1);
+    }
+}

@@ -1,0 +1,341 @@
+//! A braid in one thread: three members over a segment on the heap, a scheduler, and a plan of deaths.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use shm_layout::config::RunConfig;
+use shm_layout::heap::HeapSegment;
+use shm_layout::record::{LaneEntry, Source, SourceKind};
+use shm_layout::torus::Torus;
+use torus_worker::in_process::{Digests, InProcess};
+use torus_worker::journal::{Journal, MemoryJournal, header, parse};
+use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step};
+use torus_worker::model::Model;
+
+use crate::random::Random;
+
+/// Which points are reached, and where death waits.
+#[derive(Default)]
+pub struct Fate {
+    /// Points reached so far, in order, with the torus.
+    pub reached: Vec<(Torus, Point)>,
+    /// Points that each torus has reached.
+    pub count: [u64; 3],
+    /// Each torus dies when its count gets to one of these.
+    pub deaths: [Vec<u64>; 3],
+    /// How many deaths there were.
+    pub killed: u64,
+}
+
+/// The host of one member.
+pub struct Mortal {
+    torus: Torus,
+    fate: Rc<RefCell<Fate>>,
+}
+
+impl Host for Mortal {
+    fn reach(&mut self, point: Point) -> Result<(), Killed> {
+        let mut fate = self.fate.borrow_mut();
+        let i = self.torus.index();
+        fate.count[i] += 1;
+        fate.reached.push((self.torus, point));
+        let count = fate.count[i];
+        if fate.deaths[i].contains(&count) {
+            fate.killed += 1;
+            return Err(Killed(point));
+        }
+        Ok(())
+    }
+}
+
+/// What happens in a run beside its own steps.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Seeds the scheduler, checkpoints and injections.
+    pub seed: u64,
+    /// Each torus dies when it has reached its n-th point.
+    pub deaths: [Vec<u64>; 3],
+    /// Whoever dies takes this torus with it.
+    pub companion: Option<Torus>,
+    /// Whether clients inject events.
+    pub inject: bool,
+    /// Whether the supervisor stops the run about here, in steps of the scheduler.
+    pub stop_after: Option<u64>,
+    /// Words of a dead torus's own region that are damaged before its successor comes.
+    pub damage: Option<Damage>,
+}
+
+/// Damage to the memory of a torus at its death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The slot of its last committed frame.
+    Frame,
+    /// The whole strand to its next peer.
+    Strand,
+    /// Its newest checkpoint.
+    Checkpoint,
+}
+
+impl Plan {
+    /// A run in which nobody dies.
+    pub fn calm(seed: u64) -> Self {
+        Self { seed, deaths: Default::default(), companion: None, inject: false, stop_after: None, damage: None }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The digests of all tori, as published.
+    pub digests: Vec<Digests>,
+    /// The same, by executing the configuration and the journals again, uncrashed.
+    pub oracle: Vec<Digests>,
+    /// Points that each torus reached.
+    pub count: [u64; 3],
+    /// All of them in order.
+    pub reached: Vec<(Torus, Point)>,
+    /// Deaths.
+    pub killed: u64,
+    /// Events that clients injected, and that the journals hold.
+    pub injected: [u64; 2],
+    /// The boundary at which the run ended.
+    pub boundary: u64,
+}
+
+/// Events per step: small, so that deaths find open intervals.
+const BUDGET: u64 = 7;
+/// Steps after which a run that does not end counts as blocked.
+const STEPS_MAX: u64 = 2_000_000;
+
+/// Makes the journals of a run.
+pub trait JournalKind: Journal + Sized {
+    fn new(bytes: Vec<u8>) -> Self;
+    fn successor(&self) -> Self;
+    fn bytes(&self) -> Vec<u8>;
+    /// What a death in the middle of an append leaves behind.
+    fn tear(&mut self, random: &mut Random);
+}
+
+impl JournalKind for MemoryJournal {
+    fn new(bytes: Vec<u8>) -> Self {
+        MemoryJournal::new(bytes)
+    }
+
+    fn successor(&self) -> Self {
+        self.clone()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.bytes()
+    }
+
+    fn tear(&mut self, random: &mut Random) {
+        let torn: Vec<u8> = (0..random.below(40)).map(|_| random.below(256) as u8).collect();
+        self.append(&torn).expect("memory");
+    }
+}
+
+struct Sim<'s, M: Model, J: JournalKind> {
+    config: &'s RunConfig,
+    segment: &'s HeapSegment,
+    plan: &'s Plan,
+    fate: Rc<RefCell<Fate>>,
+    random: Random,
+    journals: Vec<J>,
+    members: Vec<Option<Member<'s, M, J, Mortal>>>,
+    incarnations: Vec<u64>,
+    finished: Vec<bool>,
+    /// The step at which a dead torus gets its successor.
+    successor_at: Vec<u64>,
+    injected: u64,
+    acknowledged_head: Vec<u64>,
+}
+
+/// Runs a plan to its end.
+pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<Outcome, String> {
+    let segment = HeapSegment::new(config).map_err(|error| error.to_string())?;
+    let fate = Rc::new(RefCell::new(Fate { deaths: plan.deaths.clone(), ..Fate::default() }));
+    let tori = usize::from(config.tori);
+    let journals = Torus::of_run(config.tori).iter().map(|torus| J::new(header(config, *torus).to_vec())).collect();
+    let mut sim = Sim::<M, J> {
+        config,
+        segment: &segment,
+        plan,
+        fate: fate.clone(),
+        random: Random::new(plan.seed),
+        journals,
+        members: (0..tori).map(|_| None).collect(),
+        incarnations: vec![0; tori],
+        finished: vec![false; tori],
+        successor_at: vec![0; tori],
+        injected: 0,
+        acknowledged_head: vec![0; tori],
+    };
+    sim.execute()?;
+    sim.outcome()
+}
+
+impl<M: Model, J: JournalKind> Sim<'_, M, J> {
+    fn execute(&mut self) -> Result<(), String> {
+        for step in 0..STEPS_MAX {
+            if self.finished.iter().all(|finished| *finished) {
+                return Ok(());
+            }
+            let i = self.random.below(self.members.len() as u64) as usize;
+            if !self.finished[i] {
+                self.step(i, step)?;
+            }
+            if self.plan.inject && self.random.below(40) == 0 {
+                self.inject();
+            }
+            if self.plan.stop_after.is_some_and(|after| step == after) {
+                let supervisor = self.segment.supervisor();
+                let workers: Vec<_> = supervisor.regions.iter().map(|region| region.status).collect();
+                supervisor.control.decide_stop(1, 3, &workers);
+            }
+        }
+        let stuck: Vec<_> = self.members.iter().map(|m| m.as_ref().map(|m| m.node().boundary())).collect();
+        Err(format!("blocked after {STEPS_MAX} steps at boundaries {stuck:?}"))
+    }
+
+    fn step(&mut self, i: usize, now: u64) -> Result<(), String> {
+        if self.members[i].is_none() {
+            return if now >= self.successor_at[i] { self.start(i, now) } else { Ok(()) };
+        }
+        let checkpoint = self.random.below(30) == 0;
+        let Some(member) = self.members[i].as_mut() else { return Ok(()) };
+        if checkpoint {
+            member.request_checkpoint();
+        }
+        match member.advance(BUDGET) {
+            Ok(Step::Finished) => self.finished[i] = true,
+            Ok(_) => {}
+            Err(MemberError::Killed(killed)) => self.bury(i, now, killed.0),
+            Err(error) => return Err(error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, i: usize, now: u64) -> Result<(), String> {
+        let torus = Torus::ALL[i];
+        self.incarnations[i] += 1;
+        let views = self.segment.worker(torus).ok_or("no such torus")?;
+        let host = Mortal { torus, fate: self.fate.clone() };
+        let journal = self.journals[i].successor();
+        match Member::rehydrate(views, self.config, torus, journal, host, self.incarnations[i]) {
+            Ok(member) => self.members[i] = Some(member),
+            Err(MemberError::Killed(killed)) => self.bury(i, now, killed.0),
+            Err(error) => return Err(format!("torus {torus} incarnation {}: {error}", self.incarnations[i])),
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, i: usize, now: u64, point: Point) {
+        self.members[i] = None;
+        self.successor_at[i] = now + self.random.below(200);
+        if point == Point::JournalHalfAppended {
+            self.journals[i].tear(&mut self.random);
+        }
+        if let Some(companion) = self.plan.companion.filter(|torus| torus.index() != i) {
+            let c = companion.index();
+            if !self.finished[c] {
+                self.members[c] = None;
+                self.successor_at[c] = now + self.random.below(200);
+            }
+        }
+        if let Some(damage) = self.plan.damage {
+            self.damage(Torus::ALL[i], damage);
+        }
+    }
+
+    /// Flips bits in the memory of a dead torus, as its worker might have done in its last moments.
+    fn damage(&self, torus: Torus, damage: Damage) {
+        let Some(views) = self.segment.worker(torus) else { return };
+        match damage {
+            Damage::Frame => {
+                if let Some(n) = views.own.ring.head().checked_sub(1) {
+                    let mut frame = shm_layout::frame::Frame::new(self.config.face_cells());
+                    if views.own.ring_view.read(torus, n, &mut frame).is_ok() {
+                        frame.words_mut()[40] ^= 1 << 17;
+                        views.own.ring.write(&frame);
+                    }
+                }
+            }
+            Damage::Strand => {
+                if let Some(strand) = views.own.strands[torus.next().index()].as_ref() {
+                    strand.write(0, &vec![bytemuck::Zeroable::zeroed(); strand.capacity()]);
+                }
+            }
+            Damage::Checkpoint => {
+                if let Some((slot, _)) = views.own.checkpoint_view.newest() {
+                    views.own.checkpoints.write(slot, 9, &[0xdead]);
+                }
+            }
+        }
+    }
+
+    /// A client pushes an event, unless its lane is full.
+    fn inject(&mut self) {
+        let torus = Torus::ALL[self.random.below(self.members.len() as u64) as usize];
+        let cells = self.config.sides.iter().product::<u32>();
+        let lane = 1 + self.random.below(u64::from(self.config.capacity.lanes) - 1) as u32;
+        let cell = self.random.below(cells.into()) as u32;
+        let entry = LaneEntry {
+            at: self.random.below(200),
+            dst: cell,
+            src: Source::new(SourceKind::Injected, torus, cell),
+            payload: self.random.below(100) as i64 - 50,
+            kind: 0,
+        };
+        let lanes = self.segment.lane(lane);
+        let free = lanes.reader.regions[torus.index()].status.lane_free(lane as usize);
+        if lanes.writers[torus.index()].push(&[entry], free).is_ok() {
+            self.injected += 1;
+            self.acknowledged_head[torus.index()] += 1;
+        }
+    }
+
+    fn outcome(self) -> Result<Outcome, String> {
+        let reader = self.segment.reader();
+        let mut journals = [const { Vec::new() }; 3];
+        let mut journaled = 0;
+        for torus in Torus::of_run(self.config.tori) {
+            let bytes = self.journals[torus.index()].bytes();
+            let records = parse(&bytes, self.config, *torus, "(memory)").map_err(|error| error.to_string())?;
+            journaled += records.iter().map(taken_in).sum::<u64>();
+            journals[torus.index()] = records;
+        }
+        let boundary = reader.regions[0].status.state_digest_boundary();
+        let mut oracle = InProcess::<M>::new(self.config, journals).map_err(|error| error.to_string())?;
+        while oracle.boundary() < boundary {
+            oracle.execute_interval().map_err(|error| format!("oracle: {error}"))?;
+        }
+        if let Some(parting) = oracle.parting() {
+            return Err(format!("the run parts from its journal: {parting:?}"));
+        }
+        let digests = |member: &Option<Member<'_, M, J, Mortal>>| {
+            let member = member.as_ref()?;
+            let (node, region) = (member.node(), &reader.regions[member.torus().index()]);
+            let (kernel, books) = (node.kernel(), node.books());
+            let state = region.status.state_digest();
+            Some(Digests { events: kernel.events(), history: kernel.history_digest(), chain: books.chain, state })
+        };
+        let fate = std::mem::take(&mut *self.fate.borrow_mut());
+        Ok(Outcome {
+            digests: self.members.iter().filter_map(digests).collect(),
+            oracle: Torus::of_run(self.config.tori).iter().filter_map(|torus| oracle.digests(*torus)).collect(),
+            count: fate.count,
+            reached: fate.reached,
+            killed: fate.killed,
+            injected: [self.injected, journaled],
+            boundary,
+        })
+    }
+}
+
+fn taken_in(record: &torus_worker::journal::Record) -> u64 {
+    match record {
+        torus_worker::journal::Record::Intake { injected, .. } => injected.len() as u64,
+        _ => 0,
+    }
+}
