@@ -13,6 +13,7 @@ use super::words::{Own, View};
 use crate::gate;
 
 pub use super::recovery::{Cause, RECOVERY_WORDS, Recovery};
+pub use super::run_state::{Desired, RunState};
 
 /// Words of the control page.
 pub const CONTROL_WORDS: usize = 512;
@@ -101,62 +102,6 @@ const EXTRA: &[Field] = &[
     },
 ];
 
-macro_rules! word_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal, $text:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u64)]
-        pub enum $name {
-            $($(#[$vdoc])* $variant = $word,)*
-        }
-
-        impl $name {
-            /// What a word says; `None` for damaged or foreign data.
-            pub const fn from_word(word: u64) -> Option<$name> {
-                match word {
-                    $($word => Some($name::$variant),)*
-                    _ => None,
-                }
-            }
-
-            /// Its name in lower case.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $($name::$variant => $text,)*
-                }
-            }
-        }
-    };
-}
-
-word_enum! {
-    /// How far a run is, as the supervisor last wrote it.
-    RunState {
-        /// Workers are being started.
-        Starting = 1, "starting";
-        /// The start gate is open.
-        Running = 2, "running";
-        /// All tori have reached the end tick.
-        Finished = 3, "finished";
-        /// All tori have stopped at one boundary.
-        Stopped = 4, "stopped";
-        /// A torus gave up.
-        Failed = 5, "failed";
-        /// Reserved: a torus is away and the others go on.
-        Degraded = 6, "degraded";
-    }
-}
-
-word_enum! {
-    /// What the supervisor wants.
-    Desired {
-        /// The run goes on.
-        Run = 1, "run";
-        /// The run stops at the decided boundary.
-        Stop = 2, "stop";
-    }
-}
-
 /// The supervisor's end of the control words.
 #[derive(Debug)]
 pub struct ControlWriter<'s> {
@@ -222,11 +167,13 @@ impl<'s> ControlWriter<'s> {
 
     /// Sets how far the run is.
     pub fn set_run_state(&self, state: RunState) {
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `ControlReader::run_state`.
         self.words.store_release(RUN_STATE, state as u64);
     }
 
     /// Sets what the supervisor wants.
     pub fn set_desired(&self, desired: Desired) {
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `ControlReader::desired`.
         self.words.store_release(DESIRED, desired as u64);
     }
 
@@ -318,21 +265,25 @@ impl<'s> ControlReader<'s> {
 
     /// How far the run is; `None` if the word is damaged.
     pub fn run_state(&self) -> Option<RunState> {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `ControlWriter::set_run_state`.
         RunState::from_word(self.words.load_acquire(RUN_STATE))
     }
 
     /// What the supervisor wants; `None` if the word is damaged.
     pub fn desired(&self) -> Option<Desired> {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `ControlWriter::set_desired`.
         Desired::from_word(self.words.load_acquire(DESIRED))
     }
 
     /// The boundary at which the supervisor proposes to stop; [`NO_STOP`]: none.
     pub fn stop_at(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StopWords::clear`.
         self.words.load_acquire(STOP_AT)
     }
 
     /// The boundary at which the run stops, decided for good; [`NO_STOP`]: none.
     pub fn stop_decided(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StopWords::propose`.
         self.words.load_acquire(STOP_DECIDED)
     }
 
@@ -343,6 +294,7 @@ impl<'s> ControlReader<'s> {
 
     /// The number of the newest request to open the gate.
     pub fn gate_number(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `ControlWriter::open_gate`.
         self.words.load_acquire(GATE_NUMBER)
     }
 

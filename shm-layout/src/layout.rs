@@ -12,7 +12,8 @@ use crate::slot_header::SLOT_HEADER_WORDS;
 use crate::status::STATUS_WORDS;
 use crate::strand;
 use crate::torus::{TORI, Torus};
-use std::fmt;
+
+pub use crate::byte_map::{PartRow, Writer};
 
 /// The unit of alignment in bytes.
 pub const PAGE: u64 = 4096;
@@ -32,57 +33,6 @@ impl Part {
     /// The byte after the last.
     pub const fn end(&self) -> u64 {
         self.offset + self.bytes
-    }
-}
-
-/// Who writes a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
-    /// Whoever creates the segment, before anyone else sees it; nobody afterwards.
-    Creator,
-    /// The supervisor that holds the run lock.
-    Supervisor,
-    /// The worker that holds the torus's lock.
-    Worker(Torus),
-    /// The client that holds the lane's lock.
-    Lane(u32),
-}
-
-impl fmt::Display for Writer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Writer::Creator => write!(f, "creator"),
-            Writer::Supervisor => write!(f, "supervisor"),
-            Writer::Worker(torus) => write!(f, "worker {torus}"),
-            Writer::Lane(0) => write!(f, "supervisor (lane 0)"),
-            Writer::Lane(lane) => write!(f, "client of lane {lane}"),
-        }
-    }
-}
-
-/// One line of the byte map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartRow {
-    /// First byte.
-    pub offset: u64,
-    /// Length in bytes.
-    pub bytes: u64,
-    /// Who writes it.
-    pub writer: Writer,
-    /// What it holds.
-    pub name: String,
-}
-
-impl fmt::Display for PartRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:>#12x} {:>12}  {:<20} {}",
-            self.offset,
-            self.bytes,
-            self.writer.to_string(),
-            self.name
-        )
     }
 }
 
@@ -292,57 +242,6 @@ impl Layout {
     /// The region of a torus, if the run has it.
     pub fn region(&self, torus: Torus) -> Option<&RegionLayout> {
         self.regions.get(torus.index())
-    }
-
-    /// The byte map: every part, in order.
-    pub fn describe(&self) -> Vec<PartRow> {
-        let mut rows = Vec::new();
-        let mut row = |part: Part, writer: Writer, name: String| {
-            if part.bytes > 0 {
-                rows.push(PartRow {
-                    offset: part.offset,
-                    bytes: part.bytes,
-                    writer,
-                    name,
-                });
-            }
-        };
-        row(self.header, Writer::Creator, "header".into());
-        row(self.control, Writer::Supervisor, "control words".into());
-        row(self.recoveries, Writer::Supervisor, "recovery log".into());
-        row(
-            self.memberships,
-            Writer::Supervisor,
-            "membership log (reserved)".into(),
-        );
-        row(self.config, Writer::Creator, "configuration".into());
-        for region in &self.regions {
-            let writer = Writer::Worker(region.torus);
-            let name = |what: &str| format!("{}: {what}", region.torus);
-            row(region.status, writer, name("status cell"));
-            row(region.ring, writer, name("frame ring"));
-            let mut peers = |parts: &[Option<Part>; TORI], what: &str| {
-                for (torus, part) in Torus::ALL.iter().zip(parts) {
-                    row(part.unwrap_or_default(), writer, name(&format!("{what} {torus}")));
-                }
-            };
-            peers(&region.strands, "strand to");
-            row(region.checkpoints, writer, name("checkpoint slots"));
-            let mut peers = |parts: &[Option<Part>; TORI], what: &str| {
-                for (torus, part) in Torus::ALL.iter().zip(parts) {
-                    row(part.unwrap_or_default(), writer, name(&format!("{what} {torus}")));
-                }
-            };
-            peers(&region.mirrors, "mirror slots of");
-            peers(&region.logs, "log of frames of");
-            row(region.hold, writer, name("hold area"));
-        }
-        for (number, parts) in (0_u32..).zip(&self.lanes) {
-            for (torus, part) in Torus::ALL.iter().zip(parts) {
-                row(*part, Writer::Lane(number), format!("lane {number} to {torus}"));
-            }
-        }
-        rows
     }
 
     /// Hash over the byte map and the shapes inside the parts: two programs with the same one agree on every offset.

@@ -17,6 +17,7 @@ compile_error!(
 #[macro_use]
 pub mod cells;
 
+mod byte_map;
 pub mod checkpoint_slots;
 pub mod config;
 pub mod control;
@@ -29,10 +30,13 @@ pub mod header;
 pub mod heap;
 pub mod lane;
 pub mod layout;
+mod limits;
 pub mod names;
+mod phase;
 pub mod record;
 pub mod recovery;
 pub mod region;
+mod run_state;
 pub mod segment;
 pub mod slot_header;
 pub mod status;

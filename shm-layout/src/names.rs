@@ -12,6 +12,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const PREFIX: &str = "braid-";
 const LINK: &str = "segment";
@@ -254,10 +255,17 @@ impl Names {
         })
     }
 
-    /// The temporary file as a leftover, unless its creator is still at it.
+    /// The temporary file as a leftover, unless its creator is still at it: it holds the run lock, or has only just
+    /// made the file and is about to take it. (A pid alone proves nothing: it may be another process's by now.)
     fn leftover(&self, path: PathBuf, name: &str, pid: u32) -> Option<Leftover> {
-        let at_work =
-            Path::new(&format!("/proc/{pid}")).exists() || crate::segment::in_use(&path).unwrap_or(true);
+        let age = fs::metadata(&path)
+            .ok()?
+            .modified()
+            .ok()?
+            .elapsed()
+            .unwrap_or_default();
+        let just_made = age < Duration::from_secs(10) && Path::new(&format!("/proc/{pid}")).exists();
+        let at_work = just_made || crate::segment::in_use(&path).unwrap_or(true);
         (!at_work).then(|| Leftover {
             name: name.to_owned(),
             path,

@@ -1,6 +1,6 @@
 //! A segment as its users hold it: writing ends for what is theirs, reading ends for the rest.
 //!
-//! The same types stand over mapped files ([`crate::segment`]) and over plain memory ([`HeapSegment`]), so that the
+//! The same types stand over mapped files ([`crate::segment`]) and over plain memory ([`crate::heap`]), so that the
 //! simulator and `verify` run the very code that the workers run.
 
 use crate::checkpoint_slots::{SlotsReader, SlotsWriter};

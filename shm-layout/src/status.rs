@@ -12,6 +12,8 @@ use super::torus::{TORI, Torus};
 use super::words::{Own, View};
 use crate::control::{ControlReader, STOP_WORDS};
 
+pub use super::phase::{Identity, Phase};
+
 /// Words of a status cell: one page.
 pub const STATUS_WORDS: usize = 512;
 /// Lanes that the cell has free positions for.
@@ -82,72 +84,6 @@ const EXTRA: &[Field] = &[
         words: FAILURE_BYTES / 8,
     },
 ];
-
-/// What a worker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u64)]
-pub enum Phase {
-    /// No worker has ever run here.
-    None = 0,
-    /// Holds its lock, has not read its state yet.
-    Starting = 1,
-    /// Looks for the newest checkpoint and loads it.
-    Rehydrating = 2,
-    /// Re-executes the intervals after the checkpoint.
-    Replaying = 3,
-    /// Ready, at the start gate.
-    Waiting = 4,
-    /// Executes intervals.
-    Running = 5,
-    /// Has reached the run's last boundary.
-    Finished = 6,
-    /// Has given up; the failure text says why. It is not restarted.
-    Failed = 7,
-}
-
-impl Phase {
-    /// The phase of a word; `None` for damaged or foreign data.
-    pub const fn from_word(word: u64) -> Option<Phase> {
-        match word {
-            0 => Some(Phase::None),
-            1 => Some(Phase::Starting),
-            2 => Some(Phase::Rehydrating),
-            3 => Some(Phase::Replaying),
-            4 => Some(Phase::Waiting),
-            5 => Some(Phase::Running),
-            6 => Some(Phase::Finished),
-            7 => Some(Phase::Failed),
-            _ => None,
-        }
-    }
-
-    /// Its name in lower case, as `status` prints it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Phase::None => "none",
-            Phase::Starting => "starting",
-            Phase::Rehydrating => "rehydrating",
-            Phase::Replaying => "replaying",
-            Phase::Waiting => "waiting",
-            Phase::Running => "running",
-            Phase::Finished => "finished",
-            Phase::Failed => "failed",
-        }
-    }
-}
-
-/// Which process a worker is: enough to tell it from any other that has ever had its pid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Identity {
-    /// Process id.
-    pub pid: u64,
-    /// Start time in clock ticks since boot (field 22 of /proc/PID/stat).
-    pub start_time: u64,
-    /// The machine's boot id (/proc/sys/kernel/random/boot_id), as two words.
-    pub boot_id: [u64; 2],
-    /// How many times the worker of this torus has been started.
-    pub incarnation: u64,
-}
 
 /// The worker's end of its status cell.
 #[derive(Debug)]
@@ -315,11 +251,14 @@ impl<'s> StatusReader<'s> {
 
     /// The pid; 0 if there is none.
     pub fn pid(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StatusWriter::set_identity`.
         self.words.load_acquire(PID)
     }
 
     /// How many times the worker of this torus has been started.
     pub fn incarnation(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); the word is older than the pid's Release in
+        // `StatusWriter::set_identity`, so it may be seen early; who must know uses `StatusReader::identity`.
         self.words.load_acquire(INCARNATION)
     }
 

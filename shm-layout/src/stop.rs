@@ -98,6 +98,8 @@ impl StopWords {
     /// The supervisor: no stop. Only before the first worker of a (resumed) run starts.
     pub fn clear(&self, control: &Own<'_>) {
         control.store(self.stop_decided, NO_STOP);
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `ControlReader::stop_at`. No worker
+        // lives that could look meanwhile.
         control.store_release(self.stop_at, NO_STOP);
     }
 }

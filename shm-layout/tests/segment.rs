@@ -236,7 +236,7 @@ fn a_segment_of_another_user_is_a_permission_error() {
             Err(error) => println!("skipped: another user cannot run this binary ({error})"),
         }
     } else {
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("ours");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("ours");
         assert!(matches!(error(&path), SegmentError::Permission { .. }));
     }
 }

@@ -6,6 +6,7 @@ use super::{LockByte, SegmentError, SegmentFile};
 use crate::sys::ofd_lock;
 use shared_memory::ShmemConf;
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 impl SegmentFile {
@@ -49,6 +50,7 @@ impl SegmentFile {
 pub fn in_use(path: &Path) -> Result<bool, SegmentError> {
     let file = OpenOptions::new()
         .read(true)
+        .custom_flags(libc::O_NONBLOCK)
         .open(path)
         .map_err(|error| SegmentError::io("open", path, error))?;
     for byte in 0..LOCK_BYTES {

@@ -7,9 +7,12 @@ const FIRST_PAUSE_NS: u64 = 10_000_000;
 const LONGEST_PAUSE_NS: u64 = 1_000_000_000;
 /// So many fruitless deaths in a row by the worker's own fault, and the run has failed.
 const FAULTS_MAX: u32 = 10;
+/// The first costs no pause: one death during a recovery is nothing unusual.
+const FAULTS_FREE: u32 = 1;
 /// Signals from outside (a person, a test, the out-of-memory killer) say little about the worker: far more patience.
 const OUTSIDE_MAX: u32 = 200;
-/// Their pauses stay short too.
+/// So many of them in a row cost no pause, and later pauses stay short.
+const OUTSIDE_FREE: u32 = 20;
 const OUTSIDE_PAUSE_NS: u64 = 50_000_000;
 
 /// What is known of a death.
@@ -44,20 +47,23 @@ impl RestartPolicy {
             *self = RestartPolicy::default();
             return Verdict::RestartAfter(0);
         }
-        let (count, limit, ceiling) = match death.from_outside {
-            true => (&mut self.outside, OUTSIDE_MAX, OUTSIDE_PAUSE_NS),
-            false => (&mut self.faults, FAULTS_MAX, LONGEST_PAUSE_NS),
+        let (count, limit, free, ceiling) = match death.from_outside {
+            true => (&mut self.outside, OUTSIDE_MAX, OUTSIDE_FREE, OUTSIDE_PAUSE_NS),
+            false => (&mut self.faults, FAULTS_MAX, FAULTS_FREE, LONGEST_PAUSE_NS),
         };
         *count += 1;
-        if *count >= limit { Verdict::GiveUp(*count) } else { Verdict::RestartAfter(pause(*count, ceiling)) }
+        match *count >= limit {
+            true => Verdict::GiveUp(*count),
+            false => Verdict::RestartAfter(pause(count.saturating_sub(free), ceiling)),
+        }
     }
 }
 
-/// The first fruitless death costs no pause: one kill during a recovery is nothing unusual.
+/// The pause after so many fruitless deaths beyond those that are free.
 fn pause(count: u32, ceiling: u64) -> u64 {
     match count {
-        0 | 1 => 0,
-        _ => FIRST_PAUSE_NS.saturating_mul(1 << (count - 2).min(32)).min(ceiling),
+        0 => 0,
+        _ => FIRST_PAUSE_NS.saturating_mul(1 << (count - 1).min(32)).min(ceiling),
     }
 }
 
@@ -106,7 +112,7 @@ mod tests {
         let mut policy = RestartPolicy::default();
         for i in 1..200 {
             let Verdict::RestartAfter(ns) = policy.on_death(KILLED) else { panic!("gave up after {i}") };
-            assert!(ns <= 50_000_000);
+            assert!(if i <= 20 { ns == 0 } else { ns <= 50_000_000 }, "{i}: {ns}");
         }
         assert_eq!(policy.on_death(KILLED), Verdict::GiveUp(200));
     }

@@ -1,6 +1,5 @@
 //! The pool of fixed-size chunks that hold the pending events.
 
-use super::prefetch::prefetch_byte;
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Event, Source, TimedEvent};
 
@@ -33,29 +32,11 @@ impl Packed {
     }
 }
 
-/// 512 bytes: 32 events of the near wheel, or 21 timed events of the far levels.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Chunk {
-    near: [Packed; NEAR_ROOM as usize],
-}
-
-impl Chunk {
-    /// The chunk as timed events; the last word is unused.
-    fn far(&self) -> &[TimedEvent] {
-        let words: &[u64; 64] = bytemuck::cast_ref(&self.near);
-        bytemuck::cast_slice(&words[..63])
-    }
-
-    fn far_mut(&mut self) -> &mut [TimedEvent] {
-        let words: &mut [u64; 64] = bytemuck::cast_mut(&mut self.near);
-        bytemuck::cast_slice_mut(&mut words[..63])
-    }
-}
-
-/// Chunks with their links. A free chunk is reused last in, first out, so that the pool in use stays in the cache.
+/// Chunks of 512 bytes with their links: each holds 32 events of the near wheel, or 21 timed events of the far levels.
+/// A free chunk is reused last in, first out, so that the pool in use stays in the cache.
 pub(super) struct Chunks {
-    chunks: Vec<Chunk>,
+    /// All chunks, one after the other, as near events.
+    events: Vec<Packed>,
     link: Vec<u32>,
     free: u32,
     fresh: u32,
@@ -63,7 +44,12 @@ pub(super) struct Chunks {
 
 impl Chunks {
     pub(super) fn new(count: usize) -> Chunks {
-        Chunks { chunks: bytemuck::zeroed_vec(count), link: bytemuck::zeroed_vec(count), free: NONE, fresh: 0 }
+        Chunks {
+            events: bytemuck::zeroed_vec(count * NEAR_ROOM as usize),
+            link: bytemuck::zeroed_vec(count),
+            free: NONE,
+            fresh: 0,
+        }
     }
 
     /// Gives every chunk back.
@@ -80,7 +66,7 @@ impl Chunks {
             return Some(chunk);
         }
         let chunk = self.fresh;
-        if chunk as usize == self.chunks.len() {
+        if chunk as usize == self.link.len() {
             return None;
         }
         self.fresh += 1;
@@ -106,31 +92,34 @@ impl Chunks {
     /// Stores an event at a position, which is chunk · 32 + index.
     #[inline(always)]
     pub(super) fn put(&mut self, position: u32, event: Packed) {
-        self.chunks[(position / NEAR_ROOM) as usize].near[(position % NEAR_ROOM) as usize] = event;
-    }
-
-    /// Prefetches the place of a position.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, position: u32) {
-        prefetch_byte(&self.chunks, position as usize * size_of::<Event>());
+        self.events[position as usize] = event;
     }
 
     /// The first `count` events of a chunk of the near wheel.
     #[inline]
     pub(super) fn near(&self, chunk: u32, count: u32) -> &[Event] {
-        bytemuck::cast_slice(&self.chunks[chunk as usize].near[..count as usize])
+        let start = chunk as usize * NEAR_ROOM as usize;
+        bytemuck::cast_slice(&self.events[start..start + count as usize])
     }
 
     /// Stores a timed event in a chunk of a far level.
     pub(super) fn put_far(&mut self, chunk: u32, index: u32, event: TimedEvent) {
-        self.chunks[chunk as usize].far_mut()[index as usize] = event;
+        let start = chunk as usize * NEAR_ROOM as usize;
+        let words: &mut [u64] = bytemuck::cast_slice_mut(&mut self.events[start..start + NEAR_ROOM as usize]);
+        let places: &mut [TimedEvent] = bytemuck::cast_slice_mut(&mut words[..FAR_WORDS]);
+        places[index as usize] = event;
     }
 
     /// The first `count` events of a chunk of a far level.
     pub(super) fn far(&self, chunk: u32, count: u32) -> &[TimedEvent] {
-        &self.chunks[chunk as usize].far()[..count as usize]
+        let start = chunk as usize * NEAR_ROOM as usize;
+        let words: &[u64] = bytemuck::cast_slice(&self.events[start..start + NEAR_ROOM as usize]);
+        &bytemuck::cast_slice(&words[..FAR_WORDS])[..count as usize]
     }
 }
 
+/// Words of a chunk that timed events take up; the last one of 64 is unused.
+const FAR_WORDS: usize = 3 * FAR_ROOM as usize;
+
 const _: () = assert!(size_of::<Packed>() == size_of::<Event>());
-const _: () = assert!(size_of::<Chunk>() == 512 && size_of::<TimedEvent>() * FAR_ROOM as usize <= 504);
+const _: () = assert!(FAR_WORDS * 8 <= size_of::<Packed>() * NEAR_ROOM as usize && size_of::<TimedEvent>() == 24);

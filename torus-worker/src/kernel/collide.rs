@@ -5,6 +5,7 @@
 //! this tick went there; such runs are chained to the first one. A bag is then a run, in place, or a chain, gathered.
 
 use super::cells::{Head, Target};
+use super::chunks::Packed;
 use super::digest::TickDigest;
 use super::prefetch::prefetch;
 use bytemuck::{Pod, Zeroable};
@@ -16,6 +17,8 @@ const FOLLOWER: u32 = 1 << 31;
 /// Set in `Run::start` of a run that has such followers.
 const LEADER: u32 = 1 << 30;
 const START: u32 = LEADER - 1;
+/// How many runs can be read behind the last one: a mark of the end, and some without meaning for looking ahead.
+pub(super) const BEHIND: usize = 16;
 /// How many events ahead cells are prefetched.
 const AHEAD: usize = 12;
 
@@ -36,6 +39,13 @@ impl Run {
     #[inline(always)]
     pub(super) fn start(self) -> usize {
         (self.start & START) as usize
+    }
+
+    /// Whether it is one event, and the only one for its cell at this tick.
+    #[inline(always)]
+    pub(super) fn is_single(self, next: Run) -> bool {
+        // No flags here; the next run may have some.
+        (next.start.wrapping_sub(self.start)) & !FOLLOWER & !LEADER == 1 && !self.is_chained()
     }
 
     /// Whether other runs of this tick go to the same cell.
@@ -64,7 +74,7 @@ impl Collider {
     pub(super) fn new(capacity: u32) -> Collider {
         let capacity = capacity as usize;
         Collider {
-            runs: bytemuck::zeroed_vec(capacity + 1),
+            runs: bytemuck::zeroed_vec(capacity + BEHIND),
             next: bytemuck::zeroed_vec(capacity),
             count: 0,
             bag: Vec::with_capacity(capacity),
@@ -84,15 +94,16 @@ impl Collider {
         let mut sum = 0u64;
         let mut count = 0;
         let mut cell = NONE;
+        let due: &[Packed] = bytemuck::cast_slice(due);
         for (at, event) in due.iter().enumerate() {
             if let Some(ahead) = due.get(at + AHEAD) {
-                prefetch(heads, ahead.dst as usize);
+                prefetch(heads, ahead.place as u32 as usize);
             }
-            sum = sum.wrapping_add(digest.event(event));
-            if event.dst == cell {
+            sum = sum.wrapping_add(digest.packed(*event));
+            if event.place as u32 == cell {
                 continue;
             }
-            cell = event.dst;
+            cell = event.place as u32;
             let head = &mut heads[cell as usize];
             let mut run = Run { cell, start: at as u32, target: head.target };
             let earlier = head.seen.wrapping_sub(mark);
@@ -111,10 +122,10 @@ impl Collider {
         sum
     }
 
-    /// The runs that `group` found, with one more that marks the end.
+    /// The runs that `group` found, with [`BEHIND`] more.
     #[inline]
     pub(super) fn parts(&mut self) -> (&[Run], Gather<'_>) {
-        (&self.runs[..=self.count], Gather { next: &self.next, bag: &mut self.bag })
+        (&self.runs[..self.count + BEHIND], Gather { next: &self.next, bag: &mut self.bag })
     }
 }
 
@@ -170,7 +181,7 @@ mod tests {
         let (runs, mut gather) = collider.parts();
         let plain = |event: &Event| (event.dst, event.src.0, event.payload);
         let mut bags = Vec::new();
-        for (at, run) in runs[..runs.len() - 1].iter().enumerate() {
+        for (at, run) in runs[..runs.len() - BEHIND].iter().enumerate() {
             let bag = &mut due[run.start()..runs[at + 1].start()];
             sort_canonically(bag);
             let bag = if run.is_chained() { gather.bag(runs, at, due) } else { bag };

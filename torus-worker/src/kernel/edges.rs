@@ -5,6 +5,9 @@ use super::world::{Edge, Place};
 use bytemuck::{Pod, Zeroable};
 use shm_layout::torus::Torus;
 
+/// One torus further on in the word that says where an edge leads; cells are below it.
+pub(super) const TORUS: u32 = 1 << 24;
+
 /// An edge as stored: torus and cell in one word, and its delay.
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -27,17 +30,17 @@ impl Link {
 
 #[inline(always)]
 fn pack(place: Place) -> u32 {
-    (place.torus.index() as u32) << 24 | place.cell
+    place.torus.index() as u32 * TORUS | place.cell
 }
 
 #[inline(always)]
 fn unpack(to: u32) -> Place {
-    let torus = match to >> 24 {
+    let torus = match to / TORUS {
         0 => Torus::A,
         1 => Torus::B,
         _ => Torus::C,
     };
-    Place { torus, cell: to & 0x00ff_ffff }
+    Place { torus, cell: to % TORUS }
 }
 
 /// What connecting two cells did.

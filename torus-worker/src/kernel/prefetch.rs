@@ -4,13 +4,7 @@
 /// Asks the processor to bring `slice[index]` into its cache. Only a hint: any index is allowed.
 #[inline(always)]
 pub(super) fn prefetch<T>(slice: &[T], index: usize) {
-    prefetch_byte(slice, index.wrapping_mul(size_of::<T>()));
-}
-
-/// Asks the processor to bring the byte at an offset from the slice's start into its cache. Only a hint, too.
-#[inline(always)]
-pub(super) fn prefetch_byte<T>(slice: &[T], offset: usize) {
-    let address = slice.as_ptr().cast::<i8>().wrapping_add(offset);
+    let address = slice.as_ptr().wrapping_add(index).cast::<i8>();
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -1,10 +1,10 @@
 //! Route: what a process sends along its cell's edges, to cells of this torus or of a peer.
 
 use super::chunks::Packed;
-use super::edges::Link;
+use super::edges::{Link, TORUS};
 use super::error::Resource;
 use super::wheel::Wheel;
-use super::world::Edge;
+use super::world::{Edge, Place};
 use crate::random::Stream;
 use shm_layout::record::{Event, Source, TimedEvent};
 use shm_layout::torus::Torus;
@@ -43,8 +43,14 @@ impl Remote {
         self.overflown
     }
 
-    /// Appends an event; it arrives at its time, or at the floor if that is later.
+    /// Appends an event that was sent along an edge.
     #[inline(never)]
+    fn emit(&mut self, link: Link, time: u64, src: Source, payload: i64) {
+        let Place { torus, cell } = link.edge().to;
+        self.push(torus.index(), TimedEvent { time, dst: cell, src, payload });
+    }
+
+    /// Appends an event; it arrives at its time, or at the floor if that is later.
     pub(super) fn push(&mut self, to: usize, mut event: TimedEvent) {
         let buffer = &mut self.buffers[to];
         if buffer.len() == self.capacity {
@@ -69,7 +75,7 @@ pub(super) fn overflow(wheel: &Wheel, remote: &Remote, pending: u32) -> Option<R
 pub struct Outbox<'a> {
     pub(super) tick: u64,
     pub(super) source: Source,
-    /// The torus as the top byte of an edge's word.
+    /// This torus as it stands in an edge's word.
     pub(super) home: u32,
     pub(super) stream: Stream,
     pub(super) links: &'a mut [Link],
@@ -103,12 +109,12 @@ impl Outbox<'_> {
         let delay = delay.max(1);
         let link = &mut self.links[index];
         link.delay = delay;
-        let (dst, src) = (link.to & 0x00ff_ffff, self.source);
-        if link.to >> 24 == self.home {
-            self.wheel.push_later(delay, Packed::new(Event { dst, src, payload }));
+        // Without the torus if it is this one.
+        let dst = link.to ^ self.home;
+        if dst < TORUS {
+            self.wheel.emit(delay, Packed::new(Event { dst, src: self.source, payload }));
         } else {
-            let time = self.tick + u64::from(delay);
-            self.remote.push((link.to >> 24) as usize, TimedEvent { time, dst, src, payload });
+            self.remote.emit(*link, self.tick + u64::from(delay), self.source, payload);
         }
     }
 

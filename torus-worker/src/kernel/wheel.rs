@@ -11,24 +11,12 @@ use super::slots::{LEVELS, Level, SLOTS};
 use shm_layout::record::{Event, TimedEvent};
 
 const NEVER: u64 = u64::MAX;
-/// How many near events wait for their cache lines before they are stored.
-const STAGED: usize = 32;
-
-/// A near event that is not stored yet.
-#[derive(Clone, Copy, Default)]
-struct Staged {
-    event: Packed,
-    slot: u64,
-}
-
 /// All pending events of a torus, up to a fixed number.
 pub(super) struct Wheel {
     base: u64,
     far_start: u64,
     pending: u64,
     overflown: bool,
-    staged: usize,
-    staging: [Staged; STAGED],
     near: Level,
     far: Box<[Level; LEVELS - 1]>,
     chunks: Chunks,
@@ -46,8 +34,6 @@ impl Wheel {
             far_start: NEVER,
             pending: 0,
             overflown: false,
-            staged: 0,
-            staging: [Staged::default(); STAGED],
             near: Level::EMPTY,
             far: Box::new([Level::EMPTY; LEVELS - 1]),
             chunks: Chunks::new(chunks),
@@ -60,7 +46,6 @@ impl Wheel {
         self.far_start = NEVER;
         self.pending = 0;
         self.overflown = false;
-        self.staged = 0;
         self.near = Level::EMPTY;
         for level in self.far.iter_mut() {
             *level = Level::EMPTY;
@@ -100,29 +85,16 @@ impl Wheel {
         self.push(time, event);
     }
 
-    /// Adds an event as `push` does, but a near one may wait until [`Wheel::settle`]. Emitted events go to a cache line
-    /// that is rarely in the first-level cache; storing them at once stalled the processor for a third of the time
-    /// (phold). Between the prefetch and the store lie the next events.
+    /// Adds an event that was emitted at the tick being executed, which is `base`.
     #[inline(always)]
-    pub(super) fn push_later(&mut self, delay: u32, event: Packed) {
+    pub(super) fn emit(&mut self, delay: u32, event: Packed) {
         let time = self.base + u64::from(delay);
-        if delay >= SLOTS as u32 {
-            self.pending += 1;
-            return self.push_far(time, event.event());
-        }
         self.pending += 1;
-        self.push_near(time as usize % SLOTS, event);
-    }
-
-    /// Stores the events that wait.
-    #[inline(never)]
-    pub(super) fn settle(&mut self) {
-        for at in 0..self.staged.min(STAGED) {
-            let Staged { event, slot } = self.staging[at];
-            self.push_near(slot as usize % SLOTS, event);
+        if delay < SLOTS as u32 {
+            self.push_near(time as usize % SLOTS, event);
+        } else {
+            self.push_far(time, event.event());
         }
-        self.pending += self.staged as u64;
-        self.staged = 0;
     }
 
     #[inline(always)]
