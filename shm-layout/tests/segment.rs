@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{CHILD, Folder, child, config, folder};
+use common::{CHILD, Folder, child, config, eventually, folder};
 use shm_layout::frame::Frame;
 use shm_layout::layout::LAYOUT_VERSION;
 use shm_layout::segment::{self, Draft, HeapSegment, LockByte, SegmentError, SegmentFile, temporary_path};
@@ -345,7 +345,7 @@ fn a_draft_takes_the_place_of_a_segment_whose_run_lock_is_held_and_brings_its_co
         draft(1).publish_over(&old),
         Err(SegmentError::InUse { .. })
     ));
-    assert_eq!(old.try_lock(LockByte::Run).ok(), Some(true));
+    eventually(|| old.try_lock(LockByte::Run).expect("current"));
     let new = draft(2).publish_over(&old).expect("locked now");
     assert_eq!(
         new.map_reader().expect("mapped").views().regions[2].ring.head(),
@@ -507,7 +507,7 @@ fn only_an_idle_segment_is_removed() {
     let folder = folder("remove");
     let path = folder.path("segment");
     drop(SegmentFile::create(&path, &config()).expect("created"));
-    assert_eq!(segment::in_use(&path).ok(), Some(false));
+    eventually(|| !segment::in_use(&path).expect("there"));
     let (file, worker) = (
         SegmentFile::open(&path).expect("whole"),
         SegmentFile::open(&path).expect("whole"),
@@ -518,12 +518,13 @@ fn only_an_idle_segment_is_removed() {
         SegmentFile::open(&path).expect("whole").remove(),
         Err(SegmentError::InUse { .. })
     ));
-    assert_eq!(file.try_lock(LockByte::Run).ok(), Some(true));
+    eventually(|| file.try_lock(LockByte::Run).expect("current"));
     let refused = file.remove().expect_err("a worker lives");
     assert!(refused.to_string().contains("torus C"), "{refused}");
     drop(worker);
     let file = SegmentFile::open(&path).expect("whole");
-    assert_eq!(file.try_lock(LockByte::Run).ok(), Some(true));
+    eventually(|| file.try_lock(LockByte::Run).expect("current"));
+    eventually(|| !file.is_locked(LockByte::Region(Torus::C)).expect("there"));
     file.remove().expect("idle");
     assert_eq!(folder.files(), [""; 0]);
     assert!(matches!(

@@ -65,3 +65,13 @@ pub fn child(test: &str, argument: &Path) -> Command {
         .env(CHILD, argument);
     command
 }
+
+/// Waits until `holds`, for what other tests of this process can delay: one that starts a program has copies of all our
+/// descriptors, and so of our locks, for a moment.
+pub fn eventually(holds: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "waited for 20 s");
+        std::thread::yield_now();
+    }
+}

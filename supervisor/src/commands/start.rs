@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::report::summary;
 use crate::start::detach::{self, Outcome};
-use crate::start::launch::{self, Launch};
+use crate::start::launch::{self, Launch, Origin};
 use crate::start::place::{Found, Place};
 use crate::start::rules::{Plan, Wish, plan};
 use crate::target::DEFAULT_NAME;
@@ -34,11 +34,12 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
     }
     let launch = carry_out(args, &place, plan, found)?;
     let service = Service { background: args.in_background, stop_at_once: false };
+    let whole = launch.origin != Origin::Resumed;
     let (end, report) = watch(launch, service)?;
     if args.json {
         output::json(&report);
     } else {
-        output::data(&summary::summary(&report));
+        output::data(&summary::summary(&report, whole));
     }
     Ok(if end == RunEnd::Failed { Exit::Failed } else { Exit::Done })
 }

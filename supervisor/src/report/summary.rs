@@ -4,8 +4,9 @@ use super::human;
 use super::run::RunReport;
 use crate::text::show;
 
-/// The summary: events, digests, restarts, and each recovery in its parts.
-pub fn summary(report: &RunReport) -> String {
+/// The summary: events, digests, restarts, and each recovery in its parts. `whole` says that the time is that of the
+/// whole run, so that there is a rate.
+pub fn summary(report: &RunReport, whole: bool) -> String {
     let events: u64 = report.tori.iter().map(|torus| torus.events).sum();
     let restarts: u64 = report.tori.iter().map(|torus| torus.restarts).sum();
     let boundary = report.tori.iter().map(|torus| torus.boundary).max().unwrap_or(0);
@@ -21,12 +22,16 @@ pub fn summary(report: &RunReport) -> String {
         out.push_str(&format!("reason: {reason}\n"));
     }
     let per_second = events as f64 / (report.elapsed_ns.max(1) as f64 / 1e9);
-    out.push_str(&format!("events: {} ({})\n", show::count(events), show::rate(per_second)));
+    let rate = if whole { format!(" ({})", show::rate(per_second)) } else { String::new() };
+    out.push_str(&format!("events: {}{rate}\n", show::count(events)));
     for torus in &report.tori {
         out.push_str(&format!("  {}  {}\n", torus.torus, show::count(torus.events)));
     }
-    out.push_str("digests:\n");
-    for line in human::digests(report).lines() {
+    let digests = human::digests(report);
+    if !digests.is_empty() {
+        out.push_str("digests:\n");
+    }
+    for line in digests.lines() {
         out.push_str(&format!("  {line}\n"));
     }
     out.push_str(&format!("restarts: {restarts}\n"));
@@ -72,10 +77,11 @@ mod tests {
 
     #[test]
     fn the_summary_has_events_digests_restarts_and_recoveries() {
-        let text = summary(&sample());
+        let text = summary(&sample(), true);
         assert!(text.starts_with("default: finished at boundary 10, tick 10 000, after 2.00 s\n"), "{text}");
         assert!(text.contains("events: 3 000 000 (1.50 M/s)\n  A  1 000 000\n"), "{text}");
         assert!(text.contains("digests:\n  A  history 00000000000000aa  state 00000000000000bb\n"), "{text}");
+        assert!(summary(&sample(), false).contains("events: 3 000 000\n"));
         assert!(text.contains("restarts: 3\n  A #2 after SIGKILL: detected 2.80 ms"), "{text}");
     }
 

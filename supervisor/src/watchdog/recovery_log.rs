@@ -7,6 +7,7 @@ use shm_layout::torus::Torus;
 
 use super::slot::OpenRecovery;
 use super::{Watchdog, death};
+use crate::report::recovery::from_record;
 
 impl Watchdog<'_> {
     /// A worker is dead: its recovery begins.
@@ -49,30 +50,35 @@ impl Watchdog<'_> {
     /// Copies what successors have written about themselves, until they have caught up.
     pub(super) fn follow_recoveries(&mut self) {
         for index in 0..self.slots.len() {
-            let status = self.status(index);
-            let slot = &mut self.slots[index];
-            let Some(open) = &mut slot.recovery else { continue };
-            if status.incarnation() != slot.incarnation {
-                continue;
-            }
-            let before = open.record;
-            copy_times(&mut open.record, &status, self.now_ns);
-            if open.record == before {
-                continue;
-            }
-            self.post.segment.control.update_recovery(open.number, &open.record);
-            if open.record.caught_up_ns != 0 {
-                let record = open.record;
-                slot.recovery = None;
-                let line = crate::report::recovery::from_record(&record).line(record.torus.letter());
-                self.console.say(&format!("recovered: {line}"));
-            }
+            self.follow_recovery(index);
+        }
+    }
+
+    fn follow_recovery(&mut self, index: usize) {
+        let status = self.status(index);
+        let slot = &mut self.slots[index];
+        let Some(open) = &mut slot.recovery else { return };
+        // Until the successor has been started and holds the lock, the cell is its predecessor's.
+        if open.record.spawned_ns == 0 || status.incarnation() != open.record.incarnation {
+            return;
+        }
+        let before = open.record;
+        copy_times(&mut open.record, &status, self.now_ns);
+        if open.record == before {
+            return;
+        }
+        self.post.segment.control.update_recovery(open.number, &open.record);
+        if open.record.caught_up_ns != 0 {
+            let record = open.record;
+            slot.recovery = None;
+            let line = from_record(&record).line(record.torus.letter());
+            self.console.say(&format!("recovered: {line}"));
         }
     }
 
     /// The successor is dead too: its recovery stays as it is.
     pub(super) fn close_recovery(&mut self, index: usize) {
-        self.follow_recoveries();
+        self.follow_recovery(index);
         self.slots[index].recovery = None;
     }
 

@@ -82,17 +82,6 @@ impl<C: Pod> Cells<C> {
         self.states[cell as usize] = state;
     }
 
-    /// Records that a handler spawned or retired the process of a cell.
-    #[cold]
-    pub(super) fn set_present(&mut self, cell: u32, present: bool) {
-        self.heads[cell as usize].target.set_present(present);
-        if present {
-            self.active += 1;
-        } else {
-            self.active -= 1;
-        }
-    }
-
     /// The process in a cell.
     pub(super) fn process(&self, cell: u32) -> Option<&C> {
         let present = self.heads.get(cell as usize)?.target.is_present();

@@ -20,6 +20,8 @@ mod slots;
 mod state;
 mod tick;
 mod wheel;
+#[cfg(test)]
+mod wheel_oracle;
 mod world;
 
 pub use checkpoint::LoadError;

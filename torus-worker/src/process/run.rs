@@ -176,17 +176,15 @@ fn drive<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, config: &Ru
 /// Makes a step, and passes the time if there is nothing to do.
 fn advance<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, waiter: &mut Waiter) -> Result<Step, Failure> {
     let mut step = step(member)?;
-    if matches!(step, Step::Waiting(_)) {
-        if waiter.pause() == Next::Sleep {
-            let mut doorbells = Doorbells::of(member.segment());
-            member.segment().own.status.set_sleeping(true);
-            doorbells.refresh();
-            step = self::step(member)?;
-            if matches!(step, Step::Waiting(_)) {
-                doorbells.sleep();
-            }
-            member.segment().own.status.set_sleeping(false);
+    if matches!(step, Step::Waiting(_)) && waiter.pause() == Next::Sleep {
+        let mut doorbells = Doorbells::of(member.segment());
+        member.segment().own.status.set_sleeping(true);
+        doorbells.refresh();
+        step = self::step(member)?;
+        if matches!(step, Step::Waiting(_)) {
+            doorbells.sleep();
         }
+        member.segment().own.status.set_sleeping(false);
     }
     if step == Step::Worked {
         waiter.reset();

@@ -1,0 +1,137 @@
+//! The timing wheel against an ordered map that does the same the slow way.
+
+use super::wheel::Wheel;
+use proptest::prelude::*;
+use shm_layout::record::{Event, Source};
+use std::collections::BTreeMap;
+
+const CAPACITY: u32 = 300;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Schedule events this many ticks after the last executed one.
+    Schedule(Vec<u64>),
+    /// Execute so many ticks that have events, each emitting events with these delays, before this much later.
+    Run { ticks: usize, delays: Vec<u32>, span: u64 },
+}
+
+/// Distances near, on, and far beyond every edge between two levels.
+fn distance() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0..300u64,
+        (1..7u32, -2..3i64).prop_map(|(level, offset)| (1u64 << (8 * level)).saturating_add_signed(offset)),
+        (0..60u32).prop_flat_map(|bits| 0..1u64 << bits),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let delay = prop_oneof![1..300u32, 250..260u32, 60_000..70_000u32, Just(u32::MAX)];
+    prop_oneof![
+        prop::collection::vec(distance(), 1..20).prop_map(Step::Schedule),
+        (1..20usize, prop::collection::vec(delay, 0..4), distance())
+            .prop_map(|(ticks, delays, span)| Step::Run { ticks, delays, span }),
+    ]
+}
+
+#[derive(Default)]
+struct Oracle {
+    pending: BTreeMap<u64, Vec<i64>>,
+    count: u64,
+    last_time: u64,
+    number: i64,
+}
+
+impl Oracle {
+    fn add(&mut self, time: u64) -> Option<Event> {
+        if self.count == u64::from(CAPACITY) || time > 1 << 62 {
+            return None;
+        }
+        self.number += 1;
+        self.count += 1;
+        self.pending.entry(time).or_default().push(self.number);
+        Some(Event { dst: 0, src: Source(0), payload: self.number })
+    }
+
+    fn take(&mut self, end: u64) -> Option<(u64, Vec<i64>)> {
+        let (time, _) = self.pending.range(..end).next()?;
+        let (time, events) = self.pending.remove_entry(&time.clone())?;
+        self.count -= events.len() as u64;
+        self.last_time = time;
+        Some((time, events))
+    }
+}
+
+fn run(wheel: &mut Wheel, oracle: &mut Oracle, ticks: usize, delays: &[u32], span: u64) {
+    let end = (oracle.last_time + span).min(1 << 62);
+    let mut due = Vec::new();
+    for _ in 0..ticks {
+        let tick = wheel.next_tick(end);
+        let expected = oracle.take(end);
+        assert_eq!(tick, expected.as_ref().map(|(time, _)| *time), "next tick before {end}");
+        let Some((time, expected)) = expected else { return };
+        wheel.take(&mut due);
+        let mut found: Vec<_> = due.iter().map(|event| event.payload).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "events of tick {time}");
+        for delay in delays {
+            if let Some(event) = oracle.add(time + u64::from(*delay)) {
+                wheel.push(time + u64::from(*delay), event);
+            }
+        }
+    }
+}
+
+fn visited(wheel: &Wheel) -> BTreeMap<u64, Vec<i64>> {
+    let mut all: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+    wheel.visit(|time, event| all.entry(time).or_default().push(event.payload));
+    all.values_mut().for_each(|events| events.sort_unstable());
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_wheel_takes_out_what_an_ordered_map_takes_out(steps in prop::collection::vec(step(), 1..30)) {
+        let mut wheel = Wheel::new(CAPACITY);
+        let mut oracle = Oracle::default();
+        for step in &steps {
+            match step {
+                Step::Schedule(distances) => for distance in distances {
+                    let time = oracle.last_time + distance;
+                    if let Some(event) = oracle.add(time) {
+                        wheel.schedule(time, event);
+                    }
+                },
+                Step::Run { ticks, delays, span } => run(&mut wheel, &mut oracle, *ticks, delays, *span),
+            }
+            prop_assert_eq!(wheel.pending(), oracle.count);
+            prop_assert_eq!(visited(&wheel), oracle.pending.clone());
+        }
+        run(&mut wheel, &mut oracle, usize::MAX, &[], u64::MAX >> 1);
+        prop_assert_eq!(wheel.pending(), 0);
+        prop_assert!(!wheel.is_overflown());
+    }
+}
+
+#[test]
+fn no_event_is_lost_up_to_the_capacity_however_it_is_spread() {
+    // One event in as many different slots as there can be, then the rest in one.
+    let mut wheel = Wheel::new(5000);
+    let event = |payload| Event { dst: 0, src: Source(0), payload };
+    for slot in 0..2048u64 {
+        let (level, byte) = (slot / 256, slot % 256);
+        wheel.push(byte << (8 * level).min(53), event(slot as i64));
+    }
+    for payload in 2048..5000 {
+        wheel.push(1 << 60, event(payload));
+    }
+    let mut due = Vec::new();
+    let mut count = 0;
+    while wheel.next_tick(u64::MAX).is_some() {
+        wheel.take(&mut due);
+        count += due.len();
+    }
+    assert!(!wheel.is_overflown());
+    assert_eq!((count, wheel.pending()), (5000, 0));
+}
