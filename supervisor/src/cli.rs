@@ -172,7 +172,12 @@ pub struct InjectArgs {
     #[arg(required_unless_present = "count_only")]
     pub cell: Option<[i64; 3]>,
     /// The event's payload, a signed integer
-    #[arg(long, value_name = "P", allow_hyphen_values = true, required_unless_present = "count_only")]
+    #[arg(
+        long,
+        value_name = "P",
+        allow_hyphen_values = true,
+        required_unless_present = "count_only"
+    )]
     pub payload: Option<i64>,
     /// The cell that stands as the event's source [default: the destination]
     #[arg(long, value_name = "X,Y,Z", value_parser = parse::coordinates, allow_hyphen_values = true)]
@@ -416,7 +421,9 @@ mod tests {
 
     #[test]
     fn start_alone_gives_nothing() {
-        let Command::Start(args) = parse("braid start").unwrap() else { panic!("not start") };
+        let Command::Start(args) = parse("braid start").unwrap() else {
+            panic!("not start")
+        };
         assert!(args.model.is_none() && args.target.name.is_none() && args.parameters.is_empty());
         assert!(!args.detach && !args.resume && !args.replace);
     }
@@ -426,27 +433,47 @@ mod tests {
         let line = "braid start --name r --model heat -p a=1 -p b=2 --script f --tori 1 --sides 8,8,8 --interval 100 \
                     --lag 1 --until 99 --seed 7 --gain 1/4 --tolerance 3 --pending 1000 --edges 2000 \
                     --remote-per-interval 30 --lanes 4 --detach --worker /w --segment /s --hang-timeout 500ms --json";
-        let Command::Start(args) = parse(line).unwrap() else { panic!("not start") };
-        assert_eq!(args.parameters, [("a".into(), "1".into()), ("b".into(), "2".into())]);
-        assert_eq!((args.tori, args.sides, args.lag), (Some(1), Some([8, 8, 8]), Some(1)));
-        assert_eq!((args.gain, args.until, args.lanes), (Some((1, 4)), Some(99), Some(4)));
+        let Command::Start(args) = parse(line).unwrap() else {
+            panic!("not start")
+        };
+        assert_eq!(
+            args.parameters,
+            [("a".into(), "1".into()), ("b".into(), "2".into())]
+        );
+        assert_eq!(
+            (args.tori, args.sides, args.lag),
+            (Some(1), Some([8, 8, 8]), Some(1))
+        );
+        assert_eq!(
+            (args.gain, args.until, args.lanes),
+            (Some((1, 4)), Some(99), Some(4))
+        );
         assert_eq!(args.hang_timeout, Some(Duration::from_millis(500)));
     }
 
     #[test]
     fn ends_exclude_each_other() {
-        assert_eq!(parse("braid start --until 5 --for 2s").unwrap_err().kind(), ErrorKind::ArgumentConflict);
-        let Command::Start(args) = parse("braid start --for 2s").unwrap() else { panic!("not start") };
+        assert_eq!(
+            parse("braid start --until 5 --for 2s").unwrap_err().kind(),
+            ErrorKind::ArgumentConflict
+        );
+        let Command::Start(args) = parse("braid start --for 2s").unwrap() else {
+            panic!("not start")
+        };
         assert_eq!(args.limit, Some(Duration::from_secs(2)));
     }
 
     #[test]
     fn inject_takes_negative_coordinates_and_payloads() {
-        let Command::Inject(args) = parse("braid inject a -1,2,-33 --payload -5 --from -1,-1,-1 --at 9").unwrap()
+        let Command::Inject(args) =
+            parse("braid inject a -1,2,-33 --payload -5 --from -1,-1,-1 --at 9").unwrap()
         else {
             panic!("not inject")
         };
-        assert_eq!((args.torus, args.cell, args.payload), (Torus::A, Some([-1, 2, -33]), Some(-5)));
+        assert_eq!(
+            (args.torus, args.cell, args.payload),
+            (Torus::A, Some([-1, 2, -33]), Some(-5))
+        );
         assert_eq!((args.from, args.at), (Some([-1, -1, -1]), Some(9)));
         let Command::Inject(args) = parse("braid inject B --payload=-5 --client x 1,2,3").unwrap() else {
             panic!("not inject")
@@ -458,7 +485,10 @@ mod tests {
     fn inject_needs_an_event_unless_it_only_counts() {
         assert!(parse("braid inject A").is_err());
         assert!(parse("braid inject A 1,2,3").is_err());
-        assert!(parse("braid inject A --count-only").is_err(), "a count needs a client");
+        assert!(
+            parse("braid inject A --count-only").is_err(),
+            "a count needs a client"
+        );
         let Command::Inject(args) = parse("braid inject A --client x --count-only").unwrap() else {
             panic!("not inject")
         };

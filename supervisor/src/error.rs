@@ -57,7 +57,10 @@ pub enum CommandError {
 impl CommandError {
     /// The operating system refused to do `what`.
     pub fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        CommandError::System { what: what.into(), source: source.into() }
+        CommandError::System {
+            what: what.into(),
+            source: source.into(),
+        }
     }
 
     /// The exit code that goes with it.
@@ -90,11 +93,21 @@ mod tests {
     #[test]
     fn every_error_has_its_exit_code() {
         let path = PathBuf::from("/dev/shm/braid-x");
-        assert_eq!(CommandError::NoSuchRun { run: "x".into(), path }.exit(), Exit::NoSuchRun);
+        assert_eq!(
+            CommandError::NoSuchRun {
+                run: "x".into(),
+                path
+            }
+            .exit(),
+            Exit::NoSuchRun
+        );
         assert_eq!(CommandError::Usage("no".into()).exit(), Exit::Usage);
         assert_eq!(CommandError::Ask(AskError::Nobody).exit(), Exit::NotRunning);
         assert_eq!(CommandError::Ask(AskError::Stranger).exit(), Exit::Failed);
-        let late = CommandError::TimedOut { what: "not ready".into(), limit: Duration::from_secs(2) };
+        let late = CommandError::TimedOut {
+            what: "not ready".into(),
+            limit: Duration::from_secs(2),
+        };
         assert_eq!(late.exit(), Exit::TimedOut);
         assert!(late.to_string().starts_with("not ready within 2.00 s"));
     }

@@ -51,7 +51,11 @@ mod tests {
 
     #[test]
     fn the_table_lists_every_code_once() {
-        let listed: Vec<u8> = TABLE.lines().skip(1).map(|line| line.trim()[..1].parse().unwrap()).collect();
+        let listed: Vec<u8> = TABLE
+            .lines()
+            .skip(1)
+            .map(|line| line.trim()[..1].parse().unwrap())
+            .collect();
         let codes = [
             Exit::Done,
             Exit::Failed,

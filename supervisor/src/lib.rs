@@ -27,7 +27,10 @@ use exit::Exit;
 
 /// Runs the program: as a worker when the first argument says so, else the command line.
 pub fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|word| word == torus_worker::process::WORKER_FLAG) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == torus_worker::process::WORKER_FLAG)
+    {
         return worker();
     }
     match cli::Cli::try_parse() {
@@ -44,5 +47,9 @@ fn worker() -> ExitCode {
 /// Help and version are data; anything else is a usage error. A closed pipe is no matter.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Done.into()
+    }
 }

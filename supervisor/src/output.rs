@@ -37,7 +37,10 @@ pub struct LiveLine {
 impl LiveLine {
     /// Looks at standard error once, to see whether a person watches.
     pub fn new() -> Self {
-        LiveLine { terminal: io::stderr().is_terminal(), shown: 0 }
+        LiveLine {
+            terminal: io::stderr().is_terminal(),
+            shown: 0,
+        }
     }
 
     /// Whether the line is rewritten in place.

@@ -27,7 +27,10 @@ impl Target {
     /// A usage error for a name that cannot be one.
     pub fn of(args: &TargetArgs) -> Result<Target, CommandError> {
         match &args.segment {
-            Some(path) => Ok(Target { name: args.name.clone(), segment: absolute(path)? }),
+            Some(path) => Ok(Target {
+                name: args.name.clone(),
+                segment: absolute(path)?,
+            }),
             None => Target::named(args.name.as_deref().unwrap_or(DEFAULT_NAME)),
         }
     }
@@ -38,7 +41,10 @@ impl Target {
     /// As [`Target::of`].
     pub fn named(name: &str) -> Result<Target, CommandError> {
         let segment = names()?.segment(name)?;
-        Ok(Target { name: Some(name.to_owned()), segment })
+        Ok(Target {
+            name: Some(name.to_owned()),
+            segment,
+        })
     }
 
     /// Where the segment is, or would be.
@@ -76,7 +82,10 @@ impl Target {
 
     /// The error for a run that does not exist.
     pub fn not_there(&self) -> CommandError {
-        CommandError::NoSuchRun { run: self.shown(), path: self.segment.clone() }
+        CommandError::NoSuchRun {
+            run: self.shown(),
+            path: self.segment.clone(),
+        }
     }
 }
 
@@ -112,7 +121,10 @@ mod tests {
 
     #[test]
     fn a_segment_goes_by_its_absolute_path() {
-        let args = TargetArgs { name: None, segment: Some("here/../segment".into()) };
+        let args = TargetArgs {
+            name: None,
+            segment: Some("here/../segment".into()),
+        };
         let target = Target::of(&args).unwrap();
         assert!(target.segment().is_absolute());
         assert!(target.shown().starts_with("in /"));
@@ -120,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_run_that_is_not_there_is_exit_4() {
-        let args = TargetArgs { name: None, segment: Some("/no/such/segment".into()) };
+        let args = TargetArgs {
+            name: None,
+            segment: Some("/no/such/segment".into()),
+        };
         let error = Target::of(&args).unwrap().open().unwrap_err();
         assert_eq!(error.exit(), crate::exit::Exit::NoSuchRun);
         assert!(error.to_string().contains("/no/such/segment"), "{error}");

@@ -64,7 +64,11 @@ impl Parameters {
     ) -> Result<Parameters, ParameterError> {
         for (at, (name, _)) in given.iter().enumerate() {
             if !specs.iter().any(|spec| spec.name == name) {
-                return Err(ParameterError::Unknown { model, name: name.clone(), known: known(specs) });
+                return Err(ParameterError::Unknown {
+                    model,
+                    name: name.clone(),
+                    known: known(specs),
+                });
             }
             if given[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(ParameterError::Repeated { name: name.clone() });
@@ -81,7 +85,10 @@ impl Parameters {
 
     /// Every name with its value, sorted by name.
     pub fn pairs(&self) -> Vec<(String, String)> {
-        self.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        self.values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
     }
 
     /// The text of a declared parameter.
@@ -90,11 +97,13 @@ impl Parameters {
     /// The model does not declare it.
     pub fn text(&self, name: &'static str) -> Result<&str, ParameterError> {
         let found = self.values.iter().find(|(own, _)| *own == name);
-        found.map(|(_, value)| value.as_str()).ok_or_else(|| ParameterError::Unknown {
-            model: self.model,
-            name: name.to_owned(),
-            known: "its own code asks for it, so declare it".to_owned(),
-        })
+        found
+            .map(|(_, value)| value.as_str())
+            .ok_or_else(|| ParameterError::Unknown {
+                model: self.model,
+                name: name.to_owned(),
+                known: "its own code asks for it, so declare it".to_owned(),
+            })
     }
 
     /// A whole number within `range`.
@@ -105,7 +114,10 @@ impl Parameters {
         let text = self.text(name)?;
         let value = text.parse().ok().filter(|value| range.contains(value));
         value.ok_or_else(|| {
-            self.refuse(name, format!("a whole number from {} to {}", range.start(), range.end()))
+            self.refuse(
+                name,
+                format!("a whole number from {} to {}", range.start(), range.end()),
+            )
         })
     }
 
@@ -114,14 +126,22 @@ impl Parameters {
     /// # Errors
     /// Not a number, or outside the range.
     pub fn fraction(&self, name: &'static str) -> Result<f64, ParameterError> {
-        let value = self.text(name)?.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+        let value = self
+            .text(name)?
+            .parse()
+            .ok()
+            .filter(|value| (0.0..=1.0).contains(value));
         value.ok_or_else(|| self.refuse(name, "a number from 0 to 1".to_owned()))
     }
 
     /// The error for a value of a declared parameter that does not fit.
     pub fn refuse(&self, name: &'static str, expected: String) -> ParameterError {
         let value = self.text(name).unwrap_or_default().to_owned();
-        ParameterError::Value { name, value, expected }
+        ParameterError::Value {
+            name,
+            value,
+            expected,
+        }
     }
 }
 
@@ -143,19 +163,36 @@ mod tests {
     use super::*;
 
     const SPECS: &[ParameterSpec] = &[
-        ParameterSpec { name: "size", default: "3", meaning: "how many" },
-        ParameterSpec { name: "part", default: "0.5", meaning: "which part" },
+        ParameterSpec {
+            name: "size",
+            default: "3",
+            meaning: "how many",
+        },
+        ParameterSpec {
+            name: "part",
+            default: "0.5",
+            meaning: "which part",
+        },
     ];
 
     fn resolve(given: &[(&str, &str)]) -> Result<Parameters, ParameterError> {
-        let given: Vec<_> = given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let given: Vec<_> = given
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
         Parameters::resolve("toy", SPECS, &given)
     }
 
     #[test]
     fn defaults_complete_what_is_given_in_sorted_order() {
         let pairs = resolve(&[("size", "7")]).unwrap().pairs();
-        assert_eq!(pairs, [("part".to_owned(), "0.5".to_owned()), ("size".to_owned(), "7".to_owned())]);
+        assert_eq!(
+            pairs,
+            [
+                ("part".to_owned(), "0.5".to_owned()),
+                ("size".to_owned(), "7".to_owned())
+            ]
+        );
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl TickKey {
     /// The stream of one cell at this tick: the Weyl sequence starts at a place of its own.
     #[inline(always)]
     pub const fn stream(self, cell: u32) -> Stream {
-        Stream { state: self.0.wrapping_add((cell as u64).wrapping_mul(KEY_CELL)) }
+        Stream {
+            state: self.0.wrapping_add((cell as u64).wrapping_mul(KEY_CELL)),
+        }
     }
 }
 
@@ -70,7 +72,11 @@ mod tests {
         let first = |seed, torus, tick, cell| TickKey::new(seed, torus, tick).stream(cell).draw();
         let base = first(1, Torus::A, 10, 5);
         assert_eq!(base, first(1, Torus::A, 10, 5));
-        for other in [first(2, Torus::A, 10, 5), first(1, Torus::B, 10, 5), first(1, Torus::A, 11, 5)] {
+        for other in [
+            first(2, Torus::A, 10, 5),
+            first(1, Torus::B, 10, 5),
+            first(1, Torus::A, 11, 5),
+        ] {
             assert_ne!(base, other);
         }
         assert_ne!(base, first(1, Torus::A, 10, 6));
@@ -91,7 +97,10 @@ mod tests {
         }
         // Six standard deviations of a fair coin over 16 384 draws.
         for (bit, count) in ones.iter().enumerate() {
-            assert!(count.abs_diff(draws / 2) < 6 * 64, "bit {bit}: {count} of {draws}");
+            assert!(
+                count.abs_diff(draws / 2) < 6 * 64,
+                "bit {bit}: {count} of {draws}"
+            );
         }
     }
 

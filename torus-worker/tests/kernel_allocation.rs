@@ -35,8 +35,18 @@ const TICKS: u64 = 1_000_000;
 
 fn kernel<M: Model>(given: &[(&str, &str)]) -> Kernel<M> {
     let lattice = Lattice::new([8; 3]).unwrap();
-    let world = World { torus: Torus::A, tori: 3, lattice, interval: 1000, lag: 2, seed: 1 };
-    let given: Vec<_> = given.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let world = World {
+        torus: Torus::A,
+        tori: 3,
+        lattice,
+        interval: 1000,
+        lag: 2,
+        seed: 1,
+    };
+    let given: Vec<_> = given
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
     let parameters = Parameters::resolve(M::NAME, M::parameters(), &given).unwrap();
     let model = M::new(&parameters, &world).unwrap();
     let hint = model.capacity(&world);
@@ -61,13 +71,19 @@ fn allocations<M: Model>(kernel: &mut Kernel<M>) -> u64 {
     for interval in 0..TICKS / 1000 {
         kernel.begin_interval((interval + 2) * 1000);
         let arrived = &mut back[interval as usize % 2];
-        arrived.drain(..).for_each(|event| kernel.schedule(event).unwrap());
+        arrived
+            .drain(..)
+            .for_each(|event| kernel.schedule(event).unwrap());
         kernel.run((interval + 1) * 1000, u64::MAX).unwrap();
         for peer in [Torus::B, Torus::C] {
             arrived.extend_from_slice(kernel.remote(peer));
         }
         kernel.face_into(&mut face);
-        std::hint::black_box((kernel.history_digest(), kernel.state_digest(), kernel.conserved_total()));
+        std::hint::black_box((
+            kernel.history_digest(),
+            kernel.state_digest(),
+            kernel.conserved_total(),
+        ));
     }
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
@@ -86,10 +102,17 @@ fn a_million_ticks_allocate_nothing() {
     let mut cascade = kernel::<Cascade>(&[]);
     let mut text = String::new();
     for x in 0..8 {
-        text += &format!("edge {x} 0 0  {} 0 0  250\nedge {x} 1 0  {} 1 0  250\n", x + 1, x + 1);
+        text += &format!(
+            "edge {x} 0 0  {} 0 0  250\nedge {x} 1 0  {} 1 0  250\n",
+            x + 1,
+            x + 1
+        );
     }
     text += "inject 0 0 0 0 0 0 -2147483648\ninject 0 1 0 0 0 0 1\ninject 1 1 0 0 0 0 1\n";
-    Script::parse("rings", &text).unwrap().apply(&mut cascade).unwrap();
+    Script::parse("rings", &text)
+        .unwrap()
+        .apply(&mut cascade)
+        .unwrap();
     assert_eq!(allocations(&mut cascade), 0, "cascade");
     assert!(cascade.events() > 1_000_000);
 }

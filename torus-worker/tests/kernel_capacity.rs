@@ -8,17 +8,39 @@ use torus_worker::models::Cascade;
 
 fn kernel(pending: u32, edges: u32, remote_per_interval: u32) -> Kernel<Cascade> {
     let lattice = Lattice::new([4; 3]).unwrap();
-    let world = World { torus: Torus::B, tori: 3, lattice, interval: 1000, lag: 1, seed: 0 };
-    let capacity = Capacity { pending, edges, remote_per_interval, lanes: 1, lane_entries: 16, frames: 3 };
+    let world = World {
+        torus: Torus::B,
+        tori: 3,
+        lattice,
+        interval: 1000,
+        lag: 1,
+        seed: 0,
+    };
+    let capacity = Capacity {
+        pending,
+        edges,
+        remote_per_interval,
+        lanes: 1,
+        lane_entries: 16,
+        frames: 3,
+    };
     Kernel::new(Cascade, world, capacity).unwrap()
 }
 
 fn edge(torus: Torus, cell: u32) -> Edge {
-    Edge { to: Place { torus, cell }, delay: 10 }
+    Edge {
+        to: Place { torus, cell },
+        delay: 10,
+    }
 }
 
 fn event(time: u64) -> TimedEvent {
-    TimedEvent { time, dst: 0, src: Source::model(Torus::B, 0), payload: 0 }
+    TimedEvent {
+        time,
+        dst: 0,
+        src: Source::model(Torus::B, 0),
+        payload: 0,
+    }
 }
 
 /// Cell 0 sends to itself and to cell 1, which sends back: the number of events doubles.
@@ -35,7 +57,15 @@ fn doubling(pending: u32) -> Kernel<Cascade> {
 fn pending_events_beyond_the_capacity_stop_the_torus_at_their_tick() {
     let mut kernel = doubling(100);
     let error = kernel.run(1000, u64::MAX).unwrap_err();
-    let KernelError::Capacity { what, torus, tick, capacity } = error.clone() else { panic!("{error}") };
+    let KernelError::Capacity {
+        what,
+        torus,
+        tick,
+        capacity,
+    } = error.clone()
+    else {
+        panic!("{error}")
+    };
     assert_eq!((what, torus, capacity), (Resource::Pending, Torus::B, 100));
     assert_eq!(
         error.to_string(),
@@ -96,7 +126,10 @@ fn events_to_a_peer_beyond_the_capacity_of_an_interval_stop_the_torus() {
     assert_eq!(kernel.remote(Torus::C).len(), 4);
     assert!(kernel.remote(Torus::A).is_empty());
     let arrival = kernel.remote(Torus::C)[0];
-    assert_eq!((arrival.time, arrival.dst, arrival.src), (2000, 5, Source::model(Torus::B, 0)));
+    assert_eq!(
+        (arrival.time, arrival.dst, arrival.src),
+        (2000, 5, Source::model(Torus::B, 0))
+    );
 
     // The next interval has room again.
     kernel.begin_interval(3000);
@@ -122,9 +155,23 @@ fn edges_and_scheduled_events_beyond_the_capacity_are_refused_and_change_nothing
     let before = kernel.state_digest();
     let error = kernel.connect(1, edge(Torus::B, 1)).unwrap_err();
     assert!(error.to_string().contains("--edges"), "{error}");
-    assert!(kernel.schedule(event(7)).unwrap_err().to_string().contains("--pending"));
+    assert!(
+        kernel
+            .schedule(event(7))
+            .unwrap_err()
+            .to_string()
+            .contains("--pending")
+    );
     assert_eq!(kernel.state_digest(), before);
-    kernel.connect(0, Edge { delay: 3, ..edge(Torus::B, 1) }).unwrap();
+    kernel
+        .connect(
+            0,
+            Edge {
+                delay: 3,
+                ..edge(Torus::B, 1)
+            },
+        )
+        .unwrap();
 }
 
 #[test]
@@ -139,7 +186,12 @@ fn what_does_not_fit_when_loading_is_named_with_its_option() {
     let error = refused(7, 2);
     assert_eq!(
         error,
-        LoadError::Capacity { what: Resource::Pending, torus: Torus::B, needed: 8, capacity: 7 }
+        LoadError::Capacity {
+            what: Resource::Pending,
+            torus: Torus::B,
+            needed: 8,
+            capacity: 7
+        }
     );
     assert!(error.to_string().contains("--pending"));
     assert!(refused(8, 1).to_string().contains("--edges"));
@@ -148,18 +200,63 @@ fn what_does_not_fit_when_loading_is_named_with_its_option() {
 #[test]
 fn impossible_events_and_edges_are_refused() {
     let mut kernel = kernel(8, 8, 8);
-    assert!(matches!(kernel.spawn(64, Default::default()), Err(KernelError::NoSuchCell { cell: 64, .. })));
-    assert!(matches!(kernel.connect(0, edge(Torus::B, 64)), Err(KernelError::NoSuchCell { .. })));
-    let no_delay = Edge { delay: 0, ..edge(Torus::B, 1) };
-    assert!(matches!(kernel.connect(5, no_delay), Err(KernelError::NoDelay { cell: 5, .. })));
-    assert!(matches!(kernel.schedule(event(1 << 63)), Err(KernelError::TimeOverflow { .. })));
-    assert!(matches!(kernel.run(u64::MAX, 1), Err(KernelError::TimeOverflow { .. })));
+    assert!(matches!(
+        kernel.spawn(64, Default::default()),
+        Err(KernelError::NoSuchCell { cell: 64, .. })
+    ));
+    assert!(matches!(
+        kernel.connect(0, edge(Torus::B, 64)),
+        Err(KernelError::NoSuchCell { .. })
+    ));
+    let no_delay = Edge {
+        delay: 0,
+        ..edge(Torus::B, 1)
+    };
+    assert!(matches!(
+        kernel.connect(5, no_delay),
+        Err(KernelError::NoDelay { cell: 5, .. })
+    ));
+    assert!(matches!(
+        kernel.schedule(event(1 << 63)),
+        Err(KernelError::TimeOverflow { .. })
+    ));
+    assert!(matches!(
+        kernel.run(u64::MAX, 1),
+        Err(KernelError::TimeOverflow { .. })
+    ));
     kernel.schedule(event(50)).unwrap();
     kernel.run(60, u64::MAX).unwrap();
-    assert!(matches!(kernel.schedule(event(49)), Err(KernelError::Past { time: 49, last_time: 50, .. })));
-    assert!(matches!(kernel.send_remote(Torus::B, event(0)), Err(KernelError::NoSuchPeer { .. })));
-    let alone = World { torus: Torus::A, tori: 1, ..*kernel.world() };
+    assert!(matches!(
+        kernel.schedule(event(49)),
+        Err(KernelError::Past {
+            time: 49,
+            last_time: 50,
+            ..
+        })
+    ));
+    assert!(matches!(
+        kernel.send_remote(Torus::B, event(0)),
+        Err(KernelError::NoSuchPeer { .. })
+    ));
+    let alone = World {
+        torus: Torus::A,
+        tori: 1,
+        ..*kernel.world()
+    };
     let mut alone = Kernel::new(Cascade, alone, *kernel.capacity()).unwrap();
-    assert!(matches!(alone.connect(0, edge(Torus::C, 1)), Err(KernelError::NoSuchPeer { .. })));
-    assert!(Kernel::new(Cascade, World { torus: Torus::C, ..*alone.world() }, *kernel.capacity()).is_err());
+    assert!(matches!(
+        alone.connect(0, edge(Torus::C, 1)),
+        Err(KernelError::NoSuchPeer { .. })
+    ));
+    assert!(
+        Kernel::new(
+            Cascade,
+            World {
+                torus: Torus::C,
+                ..*alone.world()
+            },
+            *kernel.capacity()
+        )
+        .is_err()
+    );
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use torus_worker::script::{PENDING_DEFAULT, Script, run_script};
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/golden")
+        .join(name)
 }
 
 fn read(name: &str) -> String {

@@ -20,7 +20,10 @@ pub fn run(args: &CleanArgs) -> Result<Exit, CommandError> {
     match (&args.run, &args.target.segment) {
         (None, Some(path)) => by_segment(&absolute(path)?),
         (run, _) => {
-            let name = run.as_deref().or(args.target.name.as_deref()).unwrap_or(DEFAULT_NAME);
+            let name = run
+                .as_deref()
+                .or(args.target.name.as_deref())
+                .unwrap_or(DEFAULT_NAME);
             by_name(&target::names()?, name)
         }
     }?;
@@ -34,7 +37,9 @@ fn all() -> Result<Exit, CommandError> {
     for run in &listing.runs {
         match by_name(&names, &run.name) {
             Ok(()) => {}
-            Err(CommandError::AlreadyRunning(_)) => output::message(&format!("{} is running and stays", run.name)),
+            Err(CommandError::AlreadyRunning(_)) => {
+                output::message(&format!("{} is running and stays", run.name))
+            }
             Err(error) => {
                 output::message(&format!("{}: {error}", run.name));
                 worst = Exit::Failed;
@@ -47,7 +52,12 @@ fn all() -> Result<Exit, CommandError> {
 
 fn by_name(names: &Names, name: &str) -> Result<(), CommandError> {
     let segment = names.segment(name)?;
-    let left: Vec<Leftover> = names.list()?.leftovers.into_iter().filter(|left| left.name == name).collect();
+    let left: Vec<Leftover> = names
+        .list()?
+        .leftovers
+        .into_iter()
+        .filter(|left| left.name == name)
+        .collect();
     let folder = names.folder(name);
     if !segment.exists() && !folder.exists() && left.is_empty() {
         return Err(Target::named(name)?.not_there());
@@ -67,16 +77,18 @@ fn by_segment(segment: &Path) -> Result<(), CommandError> {
         Ok(file) => file.config().name.clone(),
         Err(SegmentError::NotFound { .. }) => {
             let run = format!("in {}", segment.display());
-            return Err(CommandError::NoSuchRun { run, path: segment.to_owned() });
+            return Err(CommandError::NoSuchRun {
+                run,
+                path: segment.to_owned(),
+            });
         }
         Err(error) => return Err(CommandError::Segment(error)),
     };
     remove_segment(segment, &name, false)?;
     remove_journals_beside(segment)?;
-    if let Ok(names) = target::names() {
-        if names.segment(&name).is_ok_and(|known| known == segment) {
-            names.remove_folder(&name)?;
-        }
+    let names = target::names().ok();
+    if let Some(names) = names.filter(|names| names.segment(&name).is_ok_and(|known| known == segment)) {
+        names.remove_folder(&name)?;
     }
     output::message(&format!("removed the run {name}"));
     Ok(())
@@ -108,17 +120,24 @@ fn remove_segment(path: &Path, name: &str, our_place: bool) -> Result<(), Comman
 fn remove_journals_beside(segment: &Path) -> Result<(), CommandError> {
     let folder = journals_beside(segment);
     match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(CommandError::system(format!("remove the folder {}", folder.display()), error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CommandError::system(
+            format!("remove the folder {}", folder.display()),
+            error,
+        )),
         _ => Ok(()),
     }
 }
 
 fn leftovers(leftovers: &[Leftover], name: Option<&str>) {
-    for left in leftovers.iter().filter(|left| name.is_none_or(|name| left.name == name)) {
+    for left in leftovers
+        .iter()
+        .filter(|left| name.is_none_or(|name| left.name == name))
+    {
         match segment::remove(&left.path) {
-            Ok(()) => output::message(&format!("removed {}, left by a start that died", left.path.display())),
+            Ok(()) => output::message(&format!(
+                "removed {}, left by a start that died",
+                left.path.display()
+            )),
             Err(error) => output::message(&format!("cannot remove {}: {error}", left.path.display())),
         }
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shm_layout::frame::Frame;
+use shm_layout::lane::{LaneReader, LaneWriter};
 use shm_layout::names::journal_path;
 use shm_layout::record::{LaneEntry, Source, SourceKind};
 use shm_layout::region::RegionReader;
@@ -52,9 +53,17 @@ pub fn run(args: &InjectArgs) -> Result<Exit, CommandError> {
     let begin = Instant::now();
     let file = Target::of(&args.target)?.open()?;
     check_torus(&file, args.torus)?;
-    let entry = if args.count_only { None } else { Some(entry(args, &file)?) };
+    let entry = if args.count_only {
+        None
+    } else {
+        Some(entry(args, &file)?)
+    };
     check_running(&file, args)?;
-    let client = Client { file: &file, args, begin };
+    let client = Client {
+        file: &file,
+        args,
+        begin,
+    };
     let (lane, map) = client.take_lane()?;
     let outcome = client.inject(lane, &map, entry)?;
     tell(args, &outcome);
@@ -64,15 +73,24 @@ pub fn run(args: &InjectArgs) -> Result<Exit, CommandError> {
 /// The event that the options describe.
 fn entry(args: &InjectArgs, file: &SegmentFile) -> Result<LaneEntry, CommandError> {
     let missing = || CommandError::Usage("inject needs a cell X,Y,Z and a --payload".to_owned());
-    let lattice = Lattice::new(file.config().sides).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let lattice =
+        Lattice::new(file.config().sides).map_err(|error| CommandError::Failed(error.to_string()))?;
     let cell = |[x, y, z]: [i64; 3]| lattice.cell(x, y, z);
     let dst = cell(args.cell.ok_or_else(missing)?);
     let at = args.at.unwrap_or(0);
     if at > AT_MAX {
-        return Err(CommandError::Usage(format!("--at {at} is beyond the latest tick, {AT_MAX}")));
+        return Err(CommandError::Usage(format!(
+            "--at {at} is beyond the latest tick, {AT_MAX}"
+        )));
     }
     let src = Source::new(SourceKind::Injected, args.torus, args.from.map_or(dst, cell));
-    Ok(LaneEntry { at, dst, src, payload: args.payload.ok_or_else(missing)?, kind: LaneEntry::EVENT })
+    Ok(LaneEntry {
+        at,
+        dst,
+        src,
+        payload: args.payload.ok_or_else(missing)?,
+        kind: LaneEntry::EVENT,
+    })
 }
 
 /// A count can be asked for at any time; an event needs a run that will take it in.
@@ -81,7 +99,9 @@ fn check_running(file: &SegmentFile, args: &InjectArgs) -> Result<(), CommandErr
         return Ok(());
     }
     let name = &file.config().name;
-    Err(CommandError::NotRunning(format!("the run {name} is not running, so nothing was injected")))
+    Err(CommandError::NotRunning(format!(
+        "the run {name} is not running, so nothing was injected"
+    )))
 }
 
 struct Client<'a> {
@@ -91,104 +111,137 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// The client's lane, locked and mapped: the one that bears its name, else one that nobody has used under a name.
+    /// The client's lane, locked and mapped. Waits while there is one that it could have.
     fn take_lane(&self) -> Result<(u32, LaneMap), CommandError> {
         let mut pause = Pause::new();
         loop {
-            if let Some(taken) = self.try_take_lane()? {
-                return Ok(taken);
+            let candidates = self.candidates()?;
+            for lane in &candidates {
+                if let Some(map) = self.lock_lane(*lane)? {
+                    return Ok((*lane, map));
+                }
             }
-            if self.args.no_wait || self.time_is_up() {
+            if candidates.is_empty() || self.args.no_wait {
                 return Err(self.no_lane());
+            }
+            if self.time_is_up() {
+                let what = "no lane became free".to_owned();
+                return Err(CommandError::TimedOut { what, limit: self.args.timeout });
             }
             pause.sleep();
         }
     }
 
-    fn try_take_lane(&self) -> Result<Option<(u32, LaneMap)>, CommandError> {
-        let lanes = FIRST_LANE..self.file.config().capacity.lanes;
-        if let Some(name) = &self.args.client {
-            let owned = self.owners()?.iter().position(|owner| owner.as_deref() == Some(name));
-            if let Some(lane) = owned {
-                return self.lock_lane(lane as u32, |_| true);
-            }
-        }
-        for lane in lanes {
-            // A lane that gets a name must be unused, so that its positions count this client's events alone.
-            let suits = |map: &LaneMap| {
-                let views = map.views();
-                let unnamed = views.writers.iter().all(|writer| writer.reader().client().is_none());
-                unnamed && (self.args.client.is_none() || views.writers.iter().all(|writer| writer.head() == 0))
-            };
-            if let Some(taken) = self.lock_lane(lane, suits)? {
-                return self.name_lane(taken).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whose each lane is, by lane number.
-    fn owners(&self) -> Result<Vec<Option<String>>, CommandError> {
+    /// The lanes that suit: the one that bears the client's name, else those without a name.
+    fn candidates(&self) -> Result<Vec<u32>, CommandError> {
         let map = self.file.map_reader().map_err(CommandError::Segment)?;
         let views = map.views();
-        Ok(views.lanes.iter().map(|lane| lane.iter().find_map(|lane| lane.client())).collect())
+        let lanes = (0..).zip(&views.lanes).skip(FIRST_LANE as usize);
+        let owned: Vec<u32> = lanes.clone().filter(|(_, lane)| self.owns(lane)).map(|(number, _)| number).collect();
+        if !owned.is_empty() {
+            return Ok(owned);
+        }
+        Ok(lanes.filter(|(_, lane)| self.suits(lane)).map(|(number, _)| number).collect())
     }
 
-    fn lock_lane(&self, lane: u32, suits: impl Fn(&LaneMap) -> bool) -> Result<Option<(u32, LaneMap)>, CommandError> {
+    fn owns(&self, lane: &[LaneReader<'_>]) -> bool {
+        self.args.client.is_some() && lane.iter().any(|lane| lane.client() == self.args.client)
+    }
+
+    /// A lane that gets a name must be unused, so that its positions count this client's events alone.
+    fn suits(&self, lane: &[LaneReader<'_>]) -> bool {
+        let unused = || lane.iter().all(|lane| lane.head() == 0);
+        lane.iter().all(|lane| lane.client().is_none()) && (self.args.client.is_none() || unused())
+    }
+
+    /// Locks and maps a lane, if it is free and still suits, and gives it the client's name.
+    fn lock_lane(&self, lane: u32) -> Result<Option<LaneMap>, CommandError> {
         if !self.file.try_lock(LockByte::Lane(lane)).map_err(CommandError::Segment)? {
             return Ok(None);
         }
         let map = self.file.map_lane(lane).map_err(CommandError::Segment)?;
-        if suits(&map) {
-            return Ok(Some((lane, map)));
+        let readers: Vec<LaneReader<'_>> = map.views().writers.iter().map(LaneWriter::reader).collect();
+        if !self.owns(&readers) && !self.suits(&readers) {
+            self.file.unlock(LockByte::Lane(lane)).map_err(CommandError::Segment)?;
+            return Ok(None);
         }
-        self.file.unlock(LockByte::Lane(lane)).map_err(CommandError::Segment)?;
-        Ok(None)
-    }
-
-    fn name_lane(&self, taken: (u32, LaneMap)) -> Result<(u32, LaneMap), CommandError> {
-        if let Some(name) = self.args.client.as_deref().filter(|_| !self.args.count_only) {
-            for writer in &taken.1.views().writers {
+        if let Some(name) = &self.args.client {
+            for writer in &map.views().writers {
                 writer.set_client(name).map_err(|error| CommandError::Failed(error.to_string()))?;
             }
         }
-        Ok(taken)
+        Ok(Some(map))
     }
 
-    fn inject(&self, lane: u32, map: &LaneMap, entry: Option<LaneEntry>) -> Result<Outcome, CommandError> {
+    fn inject(&self, entry: LaneEntry) -> Result<Outcome, CommandError> {
+        let (lane, map) = self.take_lane()?;
         let views = map.views();
         let index = self.args.torus.index();
         let (Some(writer), Some(region)) = (views.writers.get(index), views.reader.regions.get(index)) else {
             return Err(CommandError::Failed(format!("lane {lane} has no part for torus {}", self.args.torus)));
         };
         let position = writer.head();
-        if let Some(entry) = entry {
-            let free = || region.status.lane_free(lane as usize);
-            self.until("the lane did not get room", || match writer.push(&[entry], free()) {
-                Ok(()) => Ok(Some(())),
-                Err(full) if self.args.no_wait => Err(CommandError::Failed(format!("lane {lane} is full: {full}"))),
-                Err(_) => Ok(None),
-            })?;
+        self.push(writer, region, lane, entry)?;
+        let boundary = match self.args.no_wait {
+            true => None,
+            false => {
+                self.await_commit(region, lane, position)?;
+                Some(self.boundary_of(region, lane, position)?)
+            }
+        };
+        let committed = self.args.client.is_some().then(|| self.committed(region, lane));
+        Ok(self.outcome(lane, boundary, committed, position + 1))
+    }
+
+    fn push(
+        &self,
+        writer: &LaneWriter<'_>,
+        region: &RegionReader<'_>,
+        lane: u32,
+        entry: LaneEntry,
+    ) -> Result<(), CommandError> {
+        let what = format!("lane {lane} is full and did not get room");
+        self.until(&what, || match writer.push(&[entry], region.status.lane_free(lane as usize)) {
+            Ok(()) => Ok(Some(())),
+            Err(full) if self.args.no_wait => Err(CommandError::Failed(format!("lane {lane} is full: {full}"))),
+            Err(_) => Ok(None),
+        })
+    }
+
+    /// How many of the client's events are committed. Those that are on their way are waited for while the run runs:
+    /// they will be part of it, so a client that counts without them would send them twice.
+    fn count(&self) -> Result<Outcome, CommandError> {
+        let map = self.file.map_reader().map_err(CommandError::Segment)?;
+        let views = map.views();
+        let index = self.args.torus.index();
+        let owned = (0..).zip(&views.lanes).find(|(_, lane)| self.owns(lane));
+        let (Some((number, lane)), Some(region)) = (owned, views.regions.get(index)) else {
+            return Ok(self.outcome(0, None, Some(0), 0));
+        };
+        let pushed = lane.get(index).map_or(0, LaneReader::head);
+        if pushed > 0 && !self.args.no_wait && life::of(self.file)? != Life::Dead {
+            match self.await_commit(region, number, pushed - 1) {
+                // It ended meanwhile: what is committed now is all there is.
+                Ok(()) | Err(CommandError::NotRunning(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        let pushed = writer.head();
-        let mut boundary = None;
-        if !self.args.no_wait && pushed > 0 {
-            self.await_commit(region, lane, pushed - 1)?;
-            boundary = entry.map(|_| self.boundary_of(region, lane, position)).transpose()?;
-        }
-        let face_cells = self.file.config().face_cells();
-        let committed = newest_frame(region, face_cells).map_or(0, |frame| frame.lane_position(lane as usize));
-        let committed = self.args.client.is_some().then_some(committed);
-        let torus = self.args.torus.letter();
-        Ok(Outcome { schema_version: 1, torus, boundary, lane, committed, pushed })
+        Ok(self.outcome(number, None, Some(self.committed(region, number)), pushed))
+    }
+
+    fn committed(&self, region: &RegionReader<'_>, lane: u32) -> u64 {
+        let frame = newest_frame(region, self.file.config().face_cells());
+        frame.map_or(0, |frame| frame.lane_position(lane as usize))
+    }
+
+    fn outcome(&self, lane: u32, boundary: Option<u64>, committed: Option<u64>, pushed: u64) -> Outcome {
+        Outcome { schema_version: 1, torus: self.args.torus.letter(), boundary, lane, committed, pushed }
     }
 
     /// Waits until a committed frame has taken in the entry at `position`.
     fn await_commit(&self, region: &RegionReader<'_>, lane: u32, position: u64) -> Result<(), CommandError> {
-        let face_cells = self.file.config().face_cells();
-        let committed =
-            || newest_frame(region, face_cells).is_some_and(|frame| frame.lane_position(lane as usize) > position);
-        self.until("the event was not committed", || Ok(committed().then_some(())))
+        let what = "the event was not committed";
+        self.until(what, || Ok((self.committed(region, lane) > position).then_some(())))
     }
 
     /// Tries until there is a value, the time is up, or the run has ended.
@@ -200,16 +253,25 @@ impl Client<'_> {
         let mut pause = Pause::new();
         loop {
             // In this order: what the last living process did is seen by the attempt after it.
-            let life = if pause.is_long() { life::of(self.file)? } else { Life::Supervised };
+            let life = if pause.is_long() {
+                life::of(self.file)?
+            } else {
+                Life::Supervised
+            };
             if let Some(value) = attempt()? {
                 return Ok(value);
             }
             if life == Life::Dead {
                 let name = &self.file.config().name;
-                return Err(CommandError::NotRunning(format!("the run {name} ended before: {what}")));
+                return Err(CommandError::NotRunning(format!(
+                    "the run {name} ended before: {what}"
+                )));
             }
             if self.time_is_up() {
-                return Err(CommandError::TimedOut { what: what.to_owned(), limit: self.args.timeout });
+                return Err(CommandError::TimedOut {
+                    what: what.to_owned(),
+                    limit: self.args.timeout,
+                });
             }
             pause.sleep();
         }
@@ -227,7 +289,10 @@ impl Client<'_> {
             read.ok().map(|()| frame.lane_position(lane as usize) > position)
         };
         let (oldest, head) = (region.ring.oldest(), region.ring.head());
-        let first = (oldest..head).rev().take_while(|interval| beyond(*interval) == Some(true)).last();
+        let first = (oldest..head)
+            .rev()
+            .take_while(|interval| beyond(*interval) == Some(true))
+            .last();
         match first {
             Some(first) if first == 0 || beyond(first - 1) == Some(false) => Ok(first),
             // The ring has gone round since, or a frame is damaged: the journal keeps it.
@@ -250,7 +315,9 @@ impl Client<'_> {
         };
         first_beyond(&records, lane, position).ok_or_else(|| {
             let path = path.display();
-            CommandError::Failed(format!("the event is committed, but the journal {path} does not say at which boundary"))
+            CommandError::Failed(format!(
+                "the event is committed, but the journal {path} does not say at which boundary"
+            ))
         })
     }
 
@@ -271,7 +338,9 @@ impl Client<'_> {
 
 fn first_beyond(records: &[Record], lane: u32, position: u64) -> Option<u64> {
     records.iter().find_map(|record| match record {
-        Record::Intake { boundary, lanes, .. } if lanes.get(lane as usize).is_some_and(|end| *end > position) => {
+        Record::Intake { boundary, lanes, .. }
+            if lanes.get(lane as usize).is_some_and(|end| *end > position) =>
+        {
             Some(*boundary)
         }
         _ => None,
@@ -289,7 +358,10 @@ fn tell(args: &InjectArgs, outcome: &Outcome) {
         None => output::data_line(&format!("{torus} queued")),
     }
     if let (Some(client), Some(committed)) = (&args.client, outcome.committed) {
-        output::data_line(&format!("{torus} client {client} committed {committed} pushed {}", outcome.pushed));
+        output::data_line(&format!(
+            "{torus} client {client} committed {committed} pushed {}",
+            outcome.pushed
+        ));
     }
 }
 
@@ -317,8 +389,20 @@ mod tests {
 
     #[test]
     fn the_journal_gives_the_first_boundary_beyond_the_position() {
-        let intake = |boundary, lane_one| Record::Intake { boundary, lanes: vec![0, lane_one], injected: Vec::new() };
-        let records = [intake(3, 1), Record::Mark { interval: 3, chain: 9 }, intake(7, 4), intake(9, 5)];
+        let intake = |boundary, lane_one| Record::Intake {
+            boundary,
+            lanes: vec![0, lane_one],
+            injected: Vec::new(),
+        };
+        let records = [
+            intake(3, 1),
+            Record::Mark {
+                interval: 3,
+                chain: 9,
+            },
+            intake(7, 4),
+            intake(9, 5),
+        ];
         assert_eq!(first_beyond(&records, 1, 0), Some(3));
         assert_eq!(first_beyond(&records, 1, 1), Some(7));
         assert_eq!(first_beyond(&records, 1, 4), Some(9));

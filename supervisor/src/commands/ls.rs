@@ -35,9 +35,17 @@ struct List {
 pub fn run(args: &LsArgs) -> Result<Exit, CommandError> {
     let listing = target::names()?.list()?;
     let runs: Vec<Row> = listing.runs.iter().map(row).collect();
-    let leftovers: Vec<String> = listing.leftovers.iter().map(|left| left.path.display().to_string()).collect();
+    let leftovers: Vec<String> = listing
+        .leftovers
+        .iter()
+        .map(|left| left.path.display().to_string())
+        .collect();
     if args.json {
-        output::json(&List { schema_version: 1, runs, leftovers });
+        output::json(&List {
+            schema_version: 1,
+            runs,
+            leftovers,
+        });
         return Ok(Exit::Done);
     }
     if runs.is_empty() {
@@ -46,7 +54,9 @@ pub fn run(args: &LsArgs) -> Result<Exit, CommandError> {
         output::data(&table(&runs));
     }
     for path in leftovers {
-        output::message(&format!("{path} was left by a start that died; `clean --all` removes it"));
+        output::message(&format!(
+            "{path} was left by a start that died; `clean --all` removes it"
+        ));
     }
     Ok(Exit::Done)
 }
@@ -54,27 +64,60 @@ pub fn run(args: &LsArgs) -> Result<Exit, CommandError> {
 fn row(entry: &RunEntry) -> Row {
     let name = entry.name.clone();
     let segment = entry.segment.as_ref().map(|path| path.display().to_string());
-    let empty = Row { name, state: "gone", reason: None, model: None, segment, allocated_bytes: 0 };
+    let empty = Row {
+        name,
+        state: "gone",
+        reason: None,
+        model: None,
+        segment,
+        allocated_bytes: 0,
+    };
     let Some(path) = &entry.segment else { return empty };
-    match SegmentFile::open(path).map_err(CommandError::Segment).and_then(|file| filled(&file)) {
-        Ok((state, model, allocated_bytes)) => Row { state, model: Some(model), allocated_bytes, ..empty },
+    match SegmentFile::open(path)
+        .map_err(CommandError::Segment)
+        .and_then(|file| filled(&file))
+    {
+        Ok((state, model, allocated_bytes)) => Row {
+            state,
+            model: Some(model),
+            allocated_bytes,
+            ..empty
+        },
         Err(CommandError::Segment(SegmentError::NotFound { .. })) => empty,
-        Err(error) => Row { state: "broken", reason: Some(error.to_string()), ..empty },
+        Err(error) => Row {
+            state: "broken",
+            reason: Some(error.to_string()),
+            ..empty
+        },
     }
 }
 
 fn filled(file: &SegmentFile) -> Result<(&'static str, String, u64), CommandError> {
     let map = file.map_reader().map_err(CommandError::Segment)?;
     let (state, _) = collect::state(file.config(), &map.views().control, life::of(file)?);
-    Ok((state.word(), file.config().model.clone(), file.allocated_bytes().unwrap_or(0)))
+    Ok((
+        state.word(),
+        file.config().model.clone(),
+        file.allocated_bytes().unwrap_or(0),
+    ))
 }
 
 fn table(runs: &[Row]) -> String {
-    let mut rows = vec![["NAME", "STATE", "MODEL", "MEMORY", "SEGMENT"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["NAME", "STATE", "MODEL", "MEMORY", "SEGMENT"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     for run in runs {
         let memory = show::bytes(run.allocated_bytes);
-        rows.push(vec![run.name.clone(), run.state.to_owned(), or_dash(&run.model), memory, or_dash(&run.segment)]);
+        rows.push(vec![
+            run.name.clone(),
+            run.state.to_owned(),
+            or_dash(&run.model),
+            memory,
+            or_dash(&run.segment),
+        ]);
     }
     show::table(&rows)
 }
@@ -85,7 +128,11 @@ mod tests {
 
     #[test]
     fn a_folder_without_a_segment_is_listed_as_gone() {
-        let entry = RunEntry { name: "x".into(), segment: None, folder: Some("/state/x".into()) };
+        let entry = RunEntry {
+            name: "x".into(),
+            segment: None,
+            folder: Some("/state/x".into()),
+        };
         let row = row(&entry);
         assert_eq!(row.state, "gone");
         assert!(table(&[row]).contains("gone"));
@@ -95,9 +142,16 @@ mod tests {
     fn a_foreign_file_is_listed_as_broken_with_the_reason() {
         let path = std::env::temp_dir().join(format!("braid-ls-{}", std::process::id()));
         std::fs::write(&path, vec![7; 8192]).unwrap();
-        let row = row(&RunEntry { name: "x".into(), segment: Some(path.clone()), folder: None });
+        let row = row(&RunEntry {
+            name: "x".into(),
+            segment: Some(path.clone()),
+            folder: None,
+        });
         std::fs::remove_file(path).unwrap();
         assert_eq!(row.state, "broken");
-        assert!(row.reason.is_some_and(|reason| reason.contains("not a Braid segment")));
+        assert!(
+            row.reason
+                .is_some_and(|reason| reason.contains("not a Braid segment"))
+        );
     }
 }

@@ -24,6 +24,7 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
     if args.dry_run {
         return dry_run(args, &launch::configuration(args, &place)?);
     }
+    place.check_folder()?;
     let found = place.look()?;
     let plan = plan(found.life, found.standing, wish(args, &place));
     if let Some(refusal) = refusal(plan, &place, &found) {
@@ -33,7 +34,10 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
         return in_background(args, &place, plan, found);
     }
     let launch = carry_out(args, &place, plan, found)?;
-    let service = Service { background: args.in_background, stop_at_once: false };
+    let service = Service {
+        background: args.in_background,
+        stop_at_once: false,
+    };
     let whole = launch.origin != Origin::Resumed;
     let (end, report) = watch(launch, service)?;
     if args.json {
@@ -41,7 +45,11 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
     } else {
         output::data(&summary::summary(&report, whole));
     }
-    Ok(if end == RunEnd::Failed { Exit::Failed } else { Exit::Done })
+    Ok(if end == RunEnd::Failed {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 fn wish(args: &StartArgs, place: &Place) -> Wish {
@@ -68,16 +76,21 @@ fn refusal(plan: Plan, place: &Place, found: &Found) -> Option<CommandError> {
         Plan::NeedsReplace => failed(format!(
             "there is a run {name} that is over; `start --name {name} --replace` replaces it, `clean {name}` removes it"
         )),
-        Plan::NothingToResume => {
-            Some(CommandError::NoSuchRun { run: format!("named {name} to resume"), path: place.segment().to_owned() })
-        }
-        Plan::ResumeOfFinished => failed(format!("the run {name} has finished, so there is nothing to resume")),
+        Plan::NothingToResume => Some(CommandError::NoSuchRun {
+            run: format!("named {name} to resume"),
+            path: place.segment().to_owned(),
+        }),
+        Plan::ResumeOfFinished => failed(format!(
+            "the run {name} has finished, so there is nothing to resume"
+        )),
     }
 }
 
 fn supervisor(found: &Found) -> String {
     let map = found.file.as_ref().and_then(|file| file.map_reader().ok());
-    map.map_or_else(String::new, |map| format!(" under supervisor {}", map.views().control.supervisor_pid()))
+    map.map_or_else(String::new, |map| {
+        format!(" under supervisor {}", map.views().control.supervisor_pid())
+    })
 }
 
 fn carry_out(args: &StartArgs, place: &Place, plan: Plan, found: Found) -> Result<Launch, CommandError> {
@@ -108,7 +121,10 @@ fn in_background(args: &StartArgs, place: &Place, plan: Plan, found: Found) -> R
             log.display()
         )),
         Outcome::Ended => output::message(&format!("the run {} has ended already", config.name)),
-        Outcome::Failed { code, said } => return failed_in_background(code, &said, &log),
+        Outcome::Failed { code, said } => {
+            place.withdraw();
+            return failed_in_background(code, &said, &log);
+        }
     }
     Ok(Exit::Done)
 }
@@ -116,7 +132,9 @@ fn in_background(args: &StartArgs, place: &Place, plan: Plan, found: Found) -> R
 fn failed_in_background(code: Option<i32>, said: &str, log: &std::path::Path) -> Result<Exit, CommandError> {
     if said.is_empty() {
         let log = log.display();
-        return Err(CommandError::Failed(format!("the background process failed without a word; see {log}")));
+        return Err(CommandError::Failed(format!(
+            "the background process failed without a word; see {log}"
+        )));
     }
     output::message(said);
     Ok(match code {
@@ -140,8 +158,15 @@ fn dry_run(args: &StartArgs, config: &RunConfig) -> Result<Exit, CommandError> {
         return Ok(Exit::Done);
     }
     let mut text = configuration(config);
-    text.push_str(&format!("\nsegment  {} ({} bytes)\n\n", show::bytes(layout.total_bytes()), layout.total_bytes()));
-    text.push_str(&format!("{:>12} {:>12}  {:<20} {}\n", "OFFSET", "BYTES", "WRITER", "PART"));
+    text.push_str(&format!(
+        "\nsegment  {} ({} bytes)\n\n",
+        show::bytes(layout.total_bytes()),
+        layout.total_bytes()
+    ));
+    text.push_str(&format!(
+        "{:>12} {:>12}  {:<20} {}\n",
+        "OFFSET", "BYTES", "WRITER", "PART"
+    ));
     for row in layout.describe() {
         text.push_str(&format!("{row}\n"));
     }
@@ -153,15 +178,20 @@ fn configuration(config: &RunConfig) -> String {
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let [x, y, z] = config.sides;
     let capacity = &config.capacity;
-    let mut rows = vec![
-        ("name", config.name.clone()),
-        ("model", config.model.clone()),
-    ];
+    let mut rows = vec![("name", config.name.clone()), ("model", config.model.clone())];
     for (key, value) in &config.parameters {
         rows.push(("parameter", format!("{key}={value}")));
     }
     rows.extend([
-        ("script", or_none(config.script.as_ref().map(|text| format!("{} lines", text.lines().count())))),
+        (
+            "script",
+            or_none(
+                config
+                    .script
+                    .as_ref()
+                    .map(|text| format!("{} lines", text.lines().count())),
+            ),
+        ),
         ("tori", config.tori.to_string()),
         ("sides", format!("{x},{y},{z}")),
         ("interval", config.interval.to_string()),
@@ -169,18 +199,29 @@ fn configuration(config: &RunConfig) -> String {
         ("seed", config.seed.to_string()),
         ("until", or_none(config.until.map(|tick| tick.to_string()))),
         ("time limit", or_none(config.time_limit_ns.map(show::span))),
-        ("gain", or_none(config.gain.map(|(over, under)| format!("{over}/{under}")))),
+        (
+            "gain",
+            or_none(config.gain.map(|(over, under)| format!("{over}/{under}"))),
+        ),
         ("tolerance", config.tolerance.to_string()),
         ("pending", capacity.pending.to_string()),
         ("edges", capacity.edges.to_string()),
         ("remote per interval", capacity.remote_per_interval.to_string()),
         ("lanes", capacity.lanes.saturating_sub(1).to_string()),
-        ("checkpoint", format!("at most {}", show::bytes(config.checkpoint_bytes))),
+        (
+            "checkpoint",
+            format!("at most {}", show::bytes(config.checkpoint_bytes)),
+        ),
         ("hang timeout", show::span(config.hang_timeout_ms * 1_000_000)),
-        ("worker", format!("{} (version {})", config.worker.path, config.worker.version)),
+        (
+            "worker",
+            format!("{} (version {})", config.worker.path, config.worker.version),
+        ),
         ("journals", config.journal_dir.clone()),
     ]);
-    rows.iter().map(|(key, value)| format!("{key:<20} {value}\n")).collect()
+    rows.iter()
+        .map(|(key, value)| format!("{key:<20} {value}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -192,7 +233,11 @@ mod tests {
         let mut config = RunConfig::new("hot", "phold");
         config.parameters = vec![("remote".into(), "0.1".into())];
         let text = configuration(&config);
-        for line in ["name                 hot", "parameter            remote=0.1", "until                -"] {
+        for line in [
+            "name                 hot",
+            "parameter            remote=0.1",
+            "until                -",
+        ] {
             assert!(text.contains(line), "{text}");
         }
     }

@@ -11,6 +11,7 @@ use shm_layout::sys::process;
 use crate::cli::{StartArgs, StopArgs};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::life;
 use crate::output;
 use crate::report::collect;
 use crate::report::run::{RunReport, RunState};
@@ -20,7 +21,6 @@ use crate::start::launch;
 use crate::start::rules::Life;
 use crate::target::Target;
 use crate::watchdog::duty::{Service, watch};
-use crate::life;
 
 /// How often the run is looked at.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -41,7 +41,9 @@ fn ask_supervisor(file: &SegmentFile) -> Result<(), CommandError> {
     match ask(file.path(), &Request::Stop) {
         Ok(Response::Stopping { .. }) => Ok(()),
         Ok(Response::Refused(why)) => Err(CommandError::Failed(why)),
-        Ok(other) => Err(CommandError::Failed(format!("the supervisor answered {other:?}, which is no answer to this"))),
+        Ok(other) => Err(CommandError::Failed(format!(
+            "the supervisor answered {other:?}, which is no answer to this"
+        ))),
         Err(error) => terminate_supervisor(file).or(Err(error.into())),
     }
 }
@@ -55,14 +57,22 @@ fn terminate_supervisor(file: &SegmentFile) -> Result<(), CommandError> {
     if process::start_time(pid) != Some(control.supervisor_start_time()) {
         return Err(gone());
     }
-    pidfd.send_signal(SIGTERM).map_err(|error| CommandError::system(format!("signal process {pid}"), error))
+    pidfd
+        .send_signal(SIGTERM)
+        .map_err(|error| CommandError::system(format!("signal process {pid}"), error))
 }
 
 /// Nobody supervises: this process does, for as long as it takes to stop.
 fn stand_in(file: SegmentFile) -> Result<Exit, CommandError> {
     output::message("the supervisor is dead; this command takes its place to stop the run");
     let launch = launch::adopt(&StartArgs::default(), file)?;
-    let (_, report) = watch(launch, Service { background: false, stop_at_once: true })?;
+    let (_, report) = watch(
+        launch,
+        Service {
+            background: false,
+            stop_at_once: true,
+        },
+    )?;
     Ok(tell(&report))
 }
 
@@ -79,7 +89,10 @@ fn await_end(file: &SegmentFile, timeout: Option<Duration>) -> Result<Exit, Comm
         }
         if let Some(limit) = timeout.filter(|limit| begin.elapsed() >= *limit) {
             let name = &file.config().name;
-            return Err(CommandError::TimedOut { what: format!("the run {name} did not stop"), limit });
+            return Err(CommandError::TimedOut {
+                what: format!("the run {name} did not stop"),
+                limit,
+            });
         }
         std::thread::sleep(PERIOD);
     }
@@ -93,7 +106,11 @@ fn tell(report: &RunReport) -> Exit {
         Some(reason) => output::message(&format!("the run {name} is {word}: {reason}")),
         None => output::message(&format!("the run {name} is {word} at boundary {boundary}")),
     }
-    if report.state == RunState::Failed { Exit::Failed } else { Exit::Done }
+    if report.state == RunState::Failed {
+        Exit::Failed
+    } else {
+        Exit::Done
+    }
 }
 
 fn not_running(file: &SegmentFile) -> CommandError {

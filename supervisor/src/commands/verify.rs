@@ -8,12 +8,12 @@ use torus_worker::process::WORKER_FLAG;
 use crate::cli::VerifyArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::life;
 use crate::report::collect;
 use crate::report::run::RunState;
 use crate::start::launch::check_worker;
 use crate::start::rules::Life;
 use crate::target::Target;
-use crate::life;
 
 /// Runs the command: this process becomes the worker binary, whose exit code is the command's.
 pub fn run(args: &VerifyArgs) -> Result<Exit, CommandError> {
@@ -41,10 +41,15 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CommandError> {
     }
     check_worker(config)?;
     let mut command = Command::new(&config.worker.path);
-    command.args([WORKER_FLAG, "verify", "--segment"]).arg(target.segment());
+    command
+        .args([WORKER_FLAG, "verify", "--segment"])
+        .arg(target.segment());
     if args.json {
         command.arg("--json");
     }
     // Only returns when it fails.
-    Err(CommandError::system(format!("run the worker binary {}", config.worker.path), command.exec()))
+    Err(CommandError::system(
+        format!("run the worker binary {}", config.worker.path),
+        command.exec(),
+    ))
 }

@@ -58,7 +58,9 @@ pub fn run(args: &WaitArgs) -> Result<Exit, CommandError> {
             Sight::Failed => return Err(CommandError::Failed(why_failed(&file))),
             Sight::Over => {
                 let name = &file.config().name;
-                return Err(CommandError::NotRunning(format!("the run {name} is over and does not run any more")));
+                return Err(CommandError::NotRunning(format!(
+                    "the run {name} is over and does not run any more"
+                )));
             }
         }
         if let Some(limit) = args.timeout.filter(|limit| begin.elapsed() >= *limit) {
@@ -114,8 +116,17 @@ fn facts(file: &SegmentFile, segment: &ReaderSegment<'_>) -> Result<Facts, Comma
     let begun = state == Some(RunState::Running);
     let ready = |region: &RegionReader<'_>| ready_phase(region.status.phase());
     let all_ready = begun && segment.regions.iter().all(ready);
-    let all_recovered = begun && segment.regions.iter().all(|region| recovered(&segment.control, region));
-    Ok(Facts { state, life, all_ready, all_recovered })
+    let all_recovered = begun
+        && segment
+            .regions
+            .iter()
+            .all(|region| recovered(&segment.control, region));
+    Ok(Facts {
+        state,
+        life,
+        all_ready,
+        all_recovered,
+    })
 }
 
 /// Whether the worker of a torus is the expected one, lives, and has caught up; one that has finished had.
@@ -126,7 +137,9 @@ fn recovered(control: &ControlReader<'_>, region: &RegionReader<'_>) -> bool {
     }
     match status.phase() {
         Phase::Finished => true,
-        Phase::Running => status.caught_up_ns() != 0 && adopt::living(status).is_some() && log_is_complete(control, region),
+        Phase::Running => {
+            status.caught_up_ns() != 0 && adopt::living(status).is_some() && log_is_complete(control, region)
+        }
         _ => false,
     }
 }
@@ -134,7 +147,10 @@ fn recovered(control: &ControlReader<'_>, region: &RegionReader<'_>) -> bool {
 /// Whether the recovery log knows it too, so that `status` shows the whole recovery; not asked for without a supervisor,
 /// who writes it.
 fn log_is_complete(control: &ControlReader<'_>, region: &RegionReader<'_>) -> bool {
-    let last = control.recoveries().into_iter().rfind(|record| record.torus == region.torus);
+    let last = control
+        .recoveries()
+        .into_iter()
+        .rfind(|record| record.torus == region.torus);
     last.is_none_or(|record| record.caught_up_ns != 0 || record.incarnation != region.status.incarnation())
 }
 
@@ -162,14 +178,23 @@ mod tests {
     const LIVES: [Life; 3] = [Life::Supervised, Life::Orphaned, Life::Dead];
 
     fn facts(state: Option<RunState>, life: Life, all: bool) -> Facts {
-        Facts { state, life, all_ready: all, all_recovered: all }
+        Facts {
+            state,
+            life,
+            all_ready: all,
+            all_recovered: all,
+        }
     }
 
     #[test]
     fn nobody_waits_for_the_dead() {
         for state in STATES {
             for what in [WaitFor::Ready, WaitFor::Recovered, WaitFor::Finished] {
-                assert_ne!(sight(what, facts(state, Life::Dead, false)), Sight::NotYet, "{state:?} {what:?}");
+                assert_ne!(
+                    sight(what, facts(state, Life::Dead, false)),
+                    Sight::NotYet,
+                    "{state:?} {what:?}"
+                );
             }
         }
     }
@@ -178,7 +203,10 @@ mod tests {
     fn a_failed_run_fails_every_wait() {
         for life in LIVES {
             for what in [WaitFor::Ready, WaitFor::Recovered, WaitFor::Finished] {
-                assert_eq!(sight(what, facts(Some(RunState::Failed), life, true)), Sight::Failed);
+                assert_eq!(
+                    sight(what, facts(Some(RunState::Failed), life, true)),
+                    Sight::Failed
+                );
             }
         }
     }
@@ -186,10 +214,19 @@ mod tests {
     #[test]
     fn finished_means_that_the_processes_are_gone_too() {
         let over = Some(RunState::Finished);
-        assert_eq!(sight(WaitFor::Finished, facts(over, Life::Supervised, true)), Sight::NotYet);
-        assert_eq!(sight(WaitFor::Finished, facts(over, Life::Dead, true)), Sight::There);
+        assert_eq!(
+            sight(WaitFor::Finished, facts(over, Life::Supervised, true)),
+            Sight::NotYet
+        );
+        assert_eq!(
+            sight(WaitFor::Finished, facts(over, Life::Dead, true)),
+            Sight::There
+        );
         assert_eq!(sight(WaitFor::Ready, facts(over, Life::Dead, true)), Sight::Over);
-        assert_eq!(sight(WaitFor::Recovered, facts(over, Life::Dead, true)), Sight::There);
+        assert_eq!(
+            sight(WaitFor::Recovered, facts(over, Life::Dead, true)),
+            Sight::There
+        );
     }
 
     #[test]
@@ -197,8 +234,14 @@ mod tests {
         let running = Some(RunState::Running);
         for life in [Life::Supervised, Life::Orphaned] {
             assert_eq!(sight(WaitFor::Ready, facts(running, life, true)), Sight::There);
-            assert_eq!(sight(WaitFor::Recovered, facts(running, life, false)), Sight::NotYet);
-            assert_eq!(sight(WaitFor::Finished, facts(running, life, true)), Sight::NotYet);
+            assert_eq!(
+                sight(WaitFor::Recovered, facts(running, life, false)),
+                Sight::NotYet
+            );
+            assert_eq!(
+                sight(WaitFor::Finished, facts(running, life, true)),
+                Sight::NotYet
+            );
         }
     }
 }

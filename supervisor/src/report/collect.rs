@@ -13,8 +13,8 @@ use shm_layout::sys::clock;
 
 use super::recovery::{Recovery, from_record};
 use super::run::{
-    CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState, SCHEMA_VERSION, SupervisorReport,
-    TorusReport, WorkerReport,
+    CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState, SCHEMA_VERSION,
+    SupervisorReport, TorusReport, WorkerReport,
 };
 use crate::error::CommandError;
 use crate::life;
@@ -38,10 +38,16 @@ fn report(file: &SegmentFile, segment: &ReaderSegment<'_>, life: Life) -> RunRep
     let (state, reason) = state(config, &control, life);
     let recoveries = control.recoveries();
     let tori = segment.regions.iter().map(|region| {
-        let of_torus = recoveries.iter().filter(|record| record.torus == region.torus).map(from_record).collect();
+        let of_torus = recoveries
+            .iter()
+            .filter(|record| record.torus == region.torus)
+            .map(from_record)
+            .collect();
         torus(file, &control, region, of_torus, state)
     });
-    let supervisor = (life == Life::Supervised).then(|| SupervisorReport { pid: control.supervisor_pid() as u32 });
+    let supervisor = (life == Life::Supervised).then(|| SupervisorReport {
+        pid: control.supervisor_pid() as u32,
+    });
     RunReport {
         schema_version: SCHEMA_VERSION,
         name: config.name.clone(),
@@ -75,7 +81,9 @@ pub fn state(config: &RunConfig, control: &ControlReader<'_>, life: Life) -> (Ru
 
 fn failure(control: &ControlReader<'_>) -> String {
     match control.failure() {
-        Some((Some(torus), text)) if !text.contains(&format!("torus {torus}")) => format!("torus {torus}: {text}"),
+        Some((Some(torus), text)) if !text.contains(&format!("torus {torus}")) => {
+            format!("torus {torus}: {text}")
+        }
         Some((_, text)) => text,
         None => "it was given up without a reason".to_owned(),
     }
@@ -83,7 +91,9 @@ fn failure(control: &ControlReader<'_>) -> String {
 
 fn all_dead(config: &RunConfig) -> String {
     let name = &config.name;
-    format!("all its processes are dead; `braid-supervisor start --name {name} --resume` continues it exactly")
+    format!(
+        "all its processes are dead; `braid-supervisor start --name {name} --resume` continues it exactly"
+    )
 }
 
 fn model(config: &RunConfig) -> ModelReport {
@@ -149,7 +159,10 @@ fn torus(
         checkpoints: checkpoints(status),
         memory: MemoryReport {
             resident_bytes: pid.and_then(resident_bytes),
-            region_bytes: file.layout().region(region.torus).map_or(0, |region| region.whole.bytes),
+            region_bytes: file
+                .layout()
+                .region(region.torus)
+                .map_or(0, |region| region.whole.bytes),
             journal_bytes: status.journal_bytes(),
         },
     }

@@ -50,7 +50,18 @@ fn heading(report: &RunReport) -> String {
 }
 
 fn titles() -> Vec<String> {
-    let titles = ["TORUS", "PID", "PHASE", "BOUNDARY", "TICK", "EVENTS", "PENDING", "RESTARTS", "CHECKPOINT", "RESIDENT"];
+    let titles = [
+        "TORUS",
+        "PID",
+        "PHASE",
+        "BOUNDARY",
+        "TICK",
+        "EVENTS",
+        "PENDING",
+        "RESTARTS",
+        "CHECKPOINT",
+        "RESIDENT",
+    ];
     titles.map(str::to_owned).to_vec()
 }
 
@@ -88,8 +99,14 @@ mod tests {
     #[test]
     fn the_table_shows_state_and_digests() {
         let text = status(&sample());
-        assert!(text.starts_with("default: finished for 2.00 s, no supervisor, phold on 3 x 32x32x32"), "{text}");
-        assert!(text.contains("A  history 00000000000000aa  state 00000000000000bb"), "{text}");
+        assert!(
+            text.starts_with("default: finished for 2.00 s, no supervisor, phold on 3 x 32x32x32"),
+            "{text}"
+        );
+        assert!(
+            text.contains("A  history 00000000000000aa  state 00000000000000bb"),
+            "{text}"
+        );
         assert!(text.contains("last recovery  C #2 after SIGKILL"), "{text}");
     }
 

@@ -48,7 +48,10 @@ impl Recovery {
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let end = if self.complete() { "" } else { ", died again" };
         let (number, cause, parts) = (self.incarnation, &self.cause, parts.join(", "));
-        format!("{torus} #{number} after {cause}: {parts}{end} ({} intervals replayed)", self.replayed_intervals)
+        format!(
+            "{torus} #{number} after {cause}: {parts}{end} ({} intervals replayed)",
+            self.replayed_intervals
+        )
     }
 }
 
@@ -75,11 +78,11 @@ pub fn since(death_ns: u64, event_ns: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A recovery for tests.
-    pub fn sample() -> Recovery {
+    pub(crate) fn sample() -> Recovery {
         Recovery {
             incarnation: 2,
             cause: "SIGKILL".into(),
@@ -116,6 +119,10 @@ pub mod tests {
     fn what_did_not_happen_has_no_time() {
         assert_eq!(since(100, 0), None);
         assert_eq!(since(100, 150), Some(50));
-        assert_eq!(since(100, 90), Some(0), "a heartbeat may be younger than the clock that was read before it");
+        assert_eq!(
+            since(100, 90),
+            Some(0),
+            "a heartbeat may be younger than the clock that was read before it"
+        );
     }
 }

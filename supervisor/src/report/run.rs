@@ -189,11 +189,11 @@ pub struct MemoryReport {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A report for tests.
-    pub fn sample() -> RunReport {
+    pub(crate) fn sample() -> RunReport {
         RunReport {
             schema_version: SCHEMA_VERSION,
             name: "default".into(),
@@ -213,7 +213,11 @@ pub mod tests {
             },
             final_boundary: Some(10),
             tori: ['A', 'B', 'C'].map(torus).into(),
-            worker: WorkerReport { path: "/bin/w".into(), version: "0.1.0".into(), build_hash: "ab".into() },
+            worker: WorkerReport {
+                path: "/bin/w".into(),
+                version: "0.1.0".into(),
+                build_hash: "ab".into(),
+            },
             files: FilesReport {
                 segment: "/dev/shm/braid-default".into(),
                 segment_bytes: 4096,
@@ -242,8 +246,19 @@ pub mod tests {
             history_digest: Some("00000000000000aa".into()),
             state_digest: Some("00000000000000bb".into()),
             recoveries: vec![super::super::recovery::tests::sample()],
-            checkpoints: CheckpointReport { boundary: 9, safe: 9, bytes: 8, taken: 3, time_ns: 5, mirror_ns: 6 },
-            memory: MemoryReport { resident_bytes: None, region_bytes: 4096, journal_bytes: 64 },
+            checkpoints: CheckpointReport {
+                boundary: 9,
+                safe: 9,
+                bytes: 8,
+                taken: 3,
+                time_ns: 5,
+                mirror_ns: 6,
+            },
+            memory: MemoryReport {
+                resident_bytes: None,
+                region_bytes: 4096,
+                journal_bytes: 64,
+            },
         }
     }
 
@@ -256,7 +271,15 @@ pub mod tests {
         assert!(json["supervisor"].is_null());
         let torus = &json["tori"][1];
         assert_eq!(torus["torus"], "B");
-        for field in ["pid", "incarnation", "tick", "events", "pending", "restarts", "history_digest"] {
+        for field in [
+            "pid",
+            "incarnation",
+            "tick",
+            "events",
+            "pending",
+            "restarts",
+            "history_digest",
+        ] {
             assert!(torus.get(field).is_some(), "{field}");
         }
         assert_eq!(torus["state_digest"], "00000000000000bb");

@@ -22,7 +22,11 @@ pub fn summary(report: &RunReport, whole: bool) -> String {
         out.push_str(&format!("reason: {reason}\n"));
     }
     let per_second = events as f64 / (report.elapsed_ns.max(1) as f64 / 1e9);
-    let rate = if whole { format!(" ({})", show::rate(per_second)) } else { String::new() };
+    let rate = if whole {
+        format!(" ({})", show::rate(per_second))
+    } else {
+        String::new()
+    };
     out.push_str(&format!("events: {}{rate}\n", show::count(events)));
     for torus in &report.tori {
         out.push_str(&format!("  {}  {}\n", torus.torus, show::count(torus.events)));
@@ -78,16 +82,34 @@ mod tests {
     #[test]
     fn the_summary_has_events_digests_restarts_and_recoveries() {
         let text = summary(&sample(), true);
-        assert!(text.starts_with("default: finished at boundary 10, tick 10 000, after 2.00 s\n"), "{text}");
-        assert!(text.contains("events: 3 000 000 (1.50 M/s)\n  A  1 000 000\n"), "{text}");
-        assert!(text.contains("digests:\n  A  history 00000000000000aa  state 00000000000000bb\n"), "{text}");
+        assert!(
+            text.starts_with("default: finished at boundary 10, tick 10 000, after 2.00 s\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("events: 3 000 000 (1.50 M/s)\n  A  1 000 000\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("digests:\n  A  history 00000000000000aa  state 00000000000000bb\n"),
+            "{text}"
+        );
         assert!(summary(&sample(), false).contains("events: 3 000 000\n"));
-        assert!(text.contains("restarts: 3\n  A #2 after SIGKILL: detected 2.80 ms"), "{text}");
+        assert!(
+            text.contains("restarts: 3\n  A #2 after SIGKILL: detected 2.80 ms"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_live_line_shows_the_slowest_tick_and_who_recovers() {
-        let torus = |torus, tick, live| Progress { torus, tick, events_per_second: 41.5e6, restarts: 1, live };
+        let torus = |torus, tick, live| Progress {
+            torus,
+            tick,
+            events_per_second: 41.5e6,
+            restarts: 1,
+            live,
+        };
         let line = live_line("hot", &[torus('A', 5000, true), torus('B', 4000, false)]);
         assert_eq!(line, "hot  tick 4 000  A 41.5 M/s  B recovers  restarts 2");
     }

@@ -9,7 +9,10 @@ use std::path::Path;
 /// The name, without the leading zero byte that makes it abstract.
 fn name(owner: u32, path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
-    format!("braid/{owner}/{:016x}", shm_layout::hash::bytes(path.as_os_str().as_bytes()))
+    format!(
+        "braid/{owner}/{:016x}",
+        shm_layout::hash::bytes(path.as_os_str().as_bytes())
+    )
 }
 
 /// The address of the control socket of the run whose segment is the file at `segment`. Every process computes the
@@ -41,7 +44,10 @@ mod tests {
         std::fs::write(&file, b"x").unwrap();
         let dotted = folder.join(".").join("segment");
         let plain = of_segment(&file).unwrap();
-        assert_eq!(plain.as_abstract_name(), of_segment(&dotted).unwrap().as_abstract_name());
+        assert_eq!(
+            plain.as_abstract_name(),
+            of_segment(&dotted).unwrap().as_abstract_name()
+        );
         assert!(of_segment(&folder.join("other")).is_err());
         std::fs::remove_dir_all(&folder).unwrap();
     }
@@ -51,6 +57,9 @@ mod tests {
         let path = Path::new("/dev/shm/braid-default");
         assert_ne!(name(0, path), name(1000, path));
         assert_ne!(name(0, path), name(0, Path::new("/dev/shm/braid-other")));
-        assert!(name(u32::MAX, path).len() < 100, "an abstract name has 107 bytes at most");
+        assert!(
+            name(u32::MAX, path).len() < 100,
+            "an abstract name has 107 bytes at most"
+        );
     }
 }

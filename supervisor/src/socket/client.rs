@@ -6,9 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use super::address;
 use super::frame::{Assembler, TooLong, wrap};
 use super::message::{DecodeError, Request, Response, decode, encode};
-use super::address;
 
 /// How long an answer may take. The supervisor answers from its poll loop, which never does anything long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,7 +65,11 @@ fn connect(segment: &Path) -> Result<UnixStream, AskError> {
     if !address::trusted(&stream, owner) {
         return Err(AskError::Stranger);
     }
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(AskError::Io)?;
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(AskError::Io)?;
+    stream
+        .set_read_timeout(Some(ANSWER_TIMEOUT))
+        .map_err(AskError::Io)?;
+    stream
+        .set_write_timeout(Some(ANSWER_TIMEOUT))
+        .map_err(AskError::Io)?;
     Ok(stream)
 }

@@ -44,7 +44,9 @@ impl Assembler {
     /// # Errors
     /// When the announced length is over the bound; the stream is of no use then.
     pub fn take(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
-        let Some(prefix) = self.bytes.first_chunk::<PREFIX>() else { return Ok(None) };
+        let Some(prefix) = self.bytes.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
         let announced = u32::from_le_bytes(*prefix);
         let length = announced as usize;
         if length > LONGEST {
@@ -77,7 +79,11 @@ mod tests {
                     got.push(message);
                 }
             }
-            assert_eq!(got, [b"first".to_vec(), Vec::new(), b"third".to_vec()], "step {step}");
+            assert_eq!(
+                got,
+                [b"first".to_vec(), Vec::new(), b"third".to_vec()],
+                "step {step}"
+            );
         }
     }
 
@@ -94,6 +100,9 @@ mod tests {
         assembler.push(&wrap(&[1; LONGEST]));
         assembler.push(&[0; 100_000]);
         assert_eq!(assembler.room(), 0);
-        assert_eq!(assembler.take().unwrap().map(|message| message.len()), Some(LONGEST));
+        assert_eq!(
+            assembler.take().unwrap().map(|message| message.len()),
+            Some(LONGEST)
+        );
     }
 }

@@ -64,7 +64,11 @@ pub fn encode<T: Serialize>(body: &T) -> Vec<u8> {
         body: &'a T,
     }
     // Serialising these plain enums to memory has no way to fail; no bytes are an answer that the peer refuses.
-    postcard::to_allocvec(&Borrowed { version: VERSION, body }).unwrap_or_default()
+    postcard::to_allocvec(&Borrowed {
+        version: VERSION,
+        body,
+    })
+    .unwrap_or_default()
 }
 
 /// Why bytes are not a message.
@@ -95,7 +99,11 @@ pub fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, DecodeErr
         return Err(DecodeError::OtherVersion { found: version });
     }
     let (message, tail) = postcard::take_from_bytes::<Versioned<T>>(bytes).map_err(malformed)?;
-    if tail.is_empty() { Ok(message.body) } else { Err(DecodeError::Malformed { length: bytes.len() }) }
+    if tail.is_empty() {
+        Ok(message.body)
+    } else {
+        Err(DecodeError::Malformed { length: bytes.len() })
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +112,11 @@ mod tests {
 
     #[test]
     fn messages_survive_the_wire() {
-        for request in [Request::Ping, Request::Stop, Request::Kill { torus: 2, signal: 9 }] {
+        for request in [
+            Request::Ping,
+            Request::Stop,
+            Request::Kill { torus: 2, signal: 9 },
+        ] {
             assert_eq!(decode::<Request>(&encode(&request)), Ok(request));
         }
         let refused = Response::Refused("no".to_owned());
@@ -113,8 +125,15 @@ mod tests {
 
     #[test]
     fn another_version_is_named() {
-        let bytes = postcard::to_allocvec(&Versioned { version: 9, body: Request::Ping }).unwrap();
-        assert_eq!(decode::<Request>(&bytes), Err(DecodeError::OtherVersion { found: 9 }));
+        let bytes = postcard::to_allocvec(&Versioned {
+            version: 9,
+            body: Request::Ping,
+        })
+        .unwrap();
+        assert_eq!(
+            decode::<Request>(&bytes),
+            Err(DecodeError::OtherVersion { found: 9 })
+        );
     }
 
     #[test]
@@ -123,6 +142,9 @@ mod tests {
         assert!(decode::<Request>(&[1, 200]).is_err());
         let mut bytes = encode(&Request::Ping);
         bytes.push(0);
-        assert!(matches!(decode::<Request>(&bytes), Err(DecodeError::Malformed { length: 3 })));
+        assert!(matches!(
+            decode::<Request>(&bytes),
+            Err(DecodeError::Malformed { length: 3 })
+        ));
     }
 }

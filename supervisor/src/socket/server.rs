@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
+use super::address;
 use super::frame::{Assembler, wrap};
 use super::message::{Request, Response, decode, encode};
-use super::address;
 
 /// So many commands are answered at the same time; others wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 8;
@@ -37,18 +37,28 @@ impl ControlServer {
     pub fn bind(segment: &Path) -> io::Result<Self> {
         let listener = UnixListener::bind_addr(&address::of_segment(segment)?)?;
         listener.set_nonblocking(true)?;
-        Ok(ControlServer { listener, owner: segment.metadata()?.uid(), connections: Vec::new() })
+        Ok(ControlServer {
+            listener,
+            owner: segment.metadata()?.uid(),
+            connections: Vec::new(),
+        })
     }
 
     /// What to poll for reading: the connections, and the listener while there is room for one more.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let listener = (self.connections.len() < CONNECTIONS_MAX).then(|| self.listener.as_fd());
-        self.connections.iter().map(|connection| connection.stream.as_fd()).chain(listener)
+        self.connections
+            .iter()
+            .map(|connection| connection.stream.as_fd())
+            .chain(listener)
     }
 
     /// When the next idle connection is to be closed, on the monotonic clock in nanoseconds.
     pub fn deadline_ns(&self) -> Option<u64> {
-        self.connections.iter().map(|connection| connection.last_ns + IDLE_NS_MAX).min()
+        self.connections
+            .iter()
+            .map(|connection| connection.last_ns + IDLE_NS_MAX)
+            .min()
     }
 
     /// Reads whatever has arrived, answers whole requests with `answer`, and closes what is over or idle.
@@ -57,15 +67,23 @@ impl ControlServer {
         for connection in &mut self.connections {
             connection.open = connection.open && connection.serve(now_ns, &mut answer);
         }
-        self.connections.retain(|connection| connection.open && now_ns < connection.last_ns + IDLE_NS_MAX);
+        self.connections
+            .retain(|connection| connection.open && now_ns < connection.last_ns + IDLE_NS_MAX);
     }
 
     fn accept(&mut self, now_ns: u64) {
         while self.connections.len() < CONNECTIONS_MAX {
-            let Ok((stream, _)) = self.listener.accept() else { return };
+            let Ok((stream, _)) = self.listener.accept() else {
+                return;
+            };
             if address::trusted(&stream, self.owner) && stream.set_nonblocking(true).is_ok() {
                 let assembler = Assembler::default();
-                self.connections.push(Connection { stream, assembler, last_ns: now_ns, open: true });
+                self.connections.push(Connection {
+                    stream,
+                    assembler,
+                    last_ns: now_ns,
+                    open: true,
+                });
             }
         }
     }
@@ -128,13 +146,22 @@ mod tests {
             while !asking.is_finished() {
                 server.serve(0, |request| {
                     assert_eq!(request, Request::Kill { torus: 1, signal: 9 });
-                    Response::Killed { pid: 5, incarnation: 2 }
+                    Response::Killed {
+                        pid: 5,
+                        incarnation: 2,
+                    }
                 });
                 std::thread::yield_now();
             }
             asking.join().unwrap()
         });
-        assert_eq!(asked.unwrap(), Response::Killed { pid: 5, incarnation: 2 });
+        assert_eq!(
+            asked.unwrap(),
+            Response::Killed {
+                pid: 5,
+                incarnation: 2
+            }
+        );
         drop(server);
         assert!(matches!(ask(&path, &Request::Ping), Err(AskError::Nobody)));
         std::fs::remove_file(path).unwrap();

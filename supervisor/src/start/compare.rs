@@ -15,25 +15,52 @@ pub enum Tolerance {
 
 /// Every given option that contradicts `stored`, as sentences; empty when all agree. `draft` is the configuration that
 /// the options make for a new run; only options that were given are looked at.
-pub fn differences(args: &StartArgs, draft: &RunConfig, stored: &RunConfig, tolerance: Tolerance) -> Vec<String> {
+pub fn differences(
+    args: &StartArgs,
+    draft: &RunConfig,
+    stored: &RunConfig,
+    tolerance: Tolerance,
+) -> Vec<String> {
     let mut found = Differences(Vec::new());
     found.option("--model", args.model.is_some(), &draft.model, &stored.model);
     found.option("--tori", args.tori.is_some(), &draft.tori, &stored.tori);
     found.debug("--sides", args.sides.is_some(), &draft.sides, &stored.sides);
-    found.option("--interval", args.interval.is_some(), &draft.interval, &stored.interval);
+    found.option(
+        "--interval",
+        args.interval.is_some(),
+        &draft.interval,
+        &stored.interval,
+    );
     found.option("--lag", args.lag.is_some(), &draft.lag, &stored.lag);
     found.option("--seed", args.seed.is_some(), &draft.seed, &stored.seed);
     found.debug("--until", args.until.is_some(), &draft.until, &stored.until);
     found.debug("--gain", args.gain.is_some(), &draft.gain, &stored.gain);
-    found.option("--tolerance", args.tolerance.is_some(), &draft.tolerance, &stored.tolerance);
+    found.option(
+        "--tolerance",
+        args.tolerance.is_some(),
+        &draft.tolerance,
+        &stored.tolerance,
+    );
     found.parameters(args, stored);
     if args.script.is_some() && draft.script != stored.script {
-        found.0.push("--script is another text than the one that the run was started with".to_owned());
+        found
+            .0
+            .push("--script is another text than the one that the run was started with".to_owned());
     }
-    found.option("--worker", args.worker.is_some(), &draft.worker.path, &stored.worker.path);
+    found.option(
+        "--worker",
+        args.worker.is_some(),
+        &draft.worker.path,
+        &stored.worker.path,
+    );
     found.capacities(args, draft, stored, tolerance);
     if tolerance == Tolerance::Exact {
-        found.debug("--for (ns)", args.limit.is_some(), &draft.time_limit_ns, &stored.time_limit_ns);
+        found.debug(
+            "--for (ns)",
+            args.limit.is_some(),
+            &draft.time_limit_ns,
+            &stored.time_limit_ns,
+        );
         let hang = (&draft.hang_timeout_ms, &stored.hang_timeout_ms);
         found.option("--hang-timeout (ms)", args.hang_timeout.is_some(), hang.0, hang.1);
     }
@@ -62,13 +89,15 @@ struct Differences(Vec<String>);
 impl Differences {
     fn option<T: PartialEq + std::fmt::Display>(&mut self, option: &str, given: bool, asked: &T, stored: &T) {
         if given && asked != stored {
-            self.0.push(format!("{option} {asked} was given, the run has {stored}"));
+            self.0
+                .push(format!("{option} {asked} was given, the run has {stored}"));
         }
     }
 
     fn debug<T: PartialEq + std::fmt::Debug>(&mut self, option: &str, given: bool, asked: &T, stored: &T) {
         if given && asked != stored {
-            self.0.push(format!("{option} {asked:?} was given, the run has {stored:?}"));
+            self.0
+                .push(format!("{option} {asked:?} was given, the run has {stored:?}"));
         }
     }
 
@@ -76,8 +105,12 @@ impl Differences {
         for (key, asked) in &args.parameters {
             match stored.parameters.iter().find(|(name, _)| name == key) {
                 Some((_, value)) if same_value(asked, value) => {}
-                Some((_, value)) => self.0.push(format!("-p {key}={asked} was given, the run has {key}={value}")),
-                None => self.0.push(format!("-p {key}={asked} was given, the run's model has no parameter {key}")),
+                Some((_, value)) => self
+                    .0
+                    .push(format!("-p {key}={asked} was given, the run has {key}={value}")),
+                None => self.0.push(format!(
+                    "-p {key}={asked} was given, the run's model has no parameter {key}"
+                )),
             }
         }
     }
@@ -87,12 +120,24 @@ impl Differences {
         for (option, given, asked, has) in [
             ("--pending", args.pending.is_some(), asked.pending, has.pending),
             ("--edges", args.edges.is_some(), asked.edges, has.edges),
-            ("--remote-per-interval", args.remote_per_interval.is_some(), asked.remote_per_interval, has.remote_per_interval),
-            ("--lanes", args.lanes.is_some(), asked.lanes.saturating_sub(1), has.lanes.saturating_sub(1)),
+            (
+                "--remote-per-interval",
+                args.remote_per_interval.is_some(),
+                asked.remote_per_interval,
+                has.remote_per_interval,
+            ),
+            (
+                "--lanes",
+                args.lanes.is_some(),
+                asked.lanes.saturating_sub(1),
+                has.lanes.saturating_sub(1),
+            ),
         ] {
             let shrinks = given && tolerance == Tolerance::MayGrow && asked < has;
             if shrinks {
-                self.0.push(format!("{option} {asked} was given, the run has {has}; capacities may only grow"));
+                self.0.push(format!(
+                    "{option} {asked} was given, the run has {has}; capacities may only grow"
+                ));
             } else if tolerance == Tolerance::Exact {
                 self.option(option, given, &asked, &has);
             }
@@ -135,14 +180,27 @@ mod tests {
     #[test]
     fn options_that_agree_do_not_differ() {
         let parameters = vec![("remote".to_owned(), "0.10".to_owned())];
-        let args = StartArgs { parameters, lag: Some(2), pending: Some(1000), ..StartArgs::default() };
+        let args = StartArgs {
+            parameters,
+            lag: Some(2),
+            pending: Some(1000),
+            ..StartArgs::default()
+        };
         assert!(found(&args, Tolerance::Exact).is_empty());
     }
 
     #[test]
     fn each_difference_is_named_with_both_values() {
-        let parameters = vec![("remote".to_owned(), "0.2".to_owned()), ("x".to_owned(), "1".to_owned())];
-        let args = StartArgs { parameters, lag: Some(3), model: Some("heat".into()), ..StartArgs::default() };
+        let parameters = vec![
+            ("remote".to_owned(), "0.2".to_owned()),
+            ("x".to_owned(), "1".to_owned()),
+        ];
+        let args = StartArgs {
+            parameters,
+            lag: Some(3),
+            model: Some("heat".into()),
+            ..StartArgs::default()
+        };
         let found = found(&args, Tolerance::MayGrow);
         assert_eq!(
             found,
@@ -157,17 +215,29 @@ mod tests {
 
     #[test]
     fn capacities_grow_on_resume_only_and_never_shrink() {
-        let more = StartArgs { pending: Some(2000), ..StartArgs::default() };
+        let more = StartArgs {
+            pending: Some(2000),
+            ..StartArgs::default()
+        };
         assert_eq!(found(&more, Tolerance::Exact).len(), 1);
         assert!(found(&more, Tolerance::MayGrow).is_empty());
-        let less = StartArgs { pending: Some(500), ..StartArgs::default() };
+        let less = StartArgs {
+            pending: Some(500),
+            ..StartArgs::default()
+        };
         assert!(found(&less, Tolerance::MayGrow)[0].contains("may only grow"));
     }
 
     #[test]
     fn a_resumed_run_takes_what_may_change_and_nothing_else() {
         let limit = Some(Duration::from_secs(9));
-        let args = StartArgs { pending: Some(2000), lanes: Some(20), limit, lag: Some(5), ..StartArgs::default() };
+        let args = StartArgs {
+            pending: Some(2000),
+            lanes: Some(20),
+            limit,
+            lag: Some(5),
+            ..StartArgs::default()
+        };
         let config = grown(&args, &drafted(&args), &stored());
         assert_eq!((config.capacity.pending, config.capacity.lanes), (2000, 21));
         assert_eq!((config.time_limit_ns, config.lag), (Some(9_000_000_000), 2));

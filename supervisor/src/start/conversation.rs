@@ -48,7 +48,10 @@ pub enum NoAnswer {
 /// # Errors
 /// [`NoAnswer`]; the child is killed and reaped then.
 pub fn ask(command: &mut Command, question: &[u8], limit: Duration) -> Result<Answer, NoAnswer> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(NoAnswer::Start)?;
     let result = converse(&mut child, question, limit);
     if result.is_err() {
@@ -78,7 +81,11 @@ fn converse(child: &mut Child, question: &[u8], limit: Duration) -> Result<Answe
     }
     drop(input);
     let status = reap(child, deadline, limit)?;
-    Ok(Answer { output: output.bytes, errors: errors.bytes, status })
+    Ok(Answer {
+        output: output.bytes,
+        errors: errors.bytes,
+        status,
+    })
 }
 
 fn await_any(
@@ -89,14 +96,31 @@ fn await_any(
     limit: Duration,
 ) -> Result<(), NoAnswer> {
     let mut fds = Vec::with_capacity(3);
-    fds.extend(input.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));
-    fds.extend(output.pipe.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-    fds.extend(errors.pipe.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+    fds.extend(
+        input
+            .as_ref()
+            .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)),
+    );
+    fds.extend(
+        output
+            .pipe
+            .as_ref()
+            .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
+    );
+    fds.extend(
+        errors
+            .pipe
+            .as_ref()
+            .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
+    );
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(NoAnswer::Silent { limit });
     }
-    match poll(&mut fds, PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)) {
+    match poll(
+        &mut fds,
+        PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
+    ) {
         Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
         Err(error) => Err(NoAnswer::Io(error.into())),
     }
@@ -139,7 +163,10 @@ impl<P: Read + AsFd> Collector<P> {
         if let Some(pipe) = &pipe {
             nonblocking(pipe).map_err(NoAnswer::Io)?;
         }
-        Ok(Collector { pipe, bytes: Vec::new() })
+        Ok(Collector {
+            pipe,
+            bytes: Vec::new(),
+        })
     }
 
     fn collect(&mut self) -> Result<(), NoAnswer> {
@@ -176,8 +203,16 @@ mod tests {
 
     #[test]
     fn question_and_answer() {
-        let answer = ask(&mut shell("cat; echo bad >&2; exit 3"), b"hello", Duration::from_secs(5)).unwrap();
-        assert_eq!((answer.output.as_slice(), answer.errors.as_slice()), (&b"hello"[..], &b"bad\n"[..]));
+        let answer = ask(
+            &mut shell("cat; echo bad >&2; exit 3"),
+            b"hello",
+            Duration::from_secs(5),
+        )
+        .unwrap();
+        assert_eq!(
+            (answer.output.as_slice(), answer.errors.as_slice()),
+            (&b"hello"[..], &b"bad\n"[..])
+        );
         assert_eq!(answer.status.code(), Some(3));
     }
 
@@ -191,7 +226,12 @@ mod tests {
     #[test]
     fn a_child_that_does_not_read_is_no_obstacle() {
         let question = vec![b'x'; 300_000];
-        let answer = ask(&mut shell("exec </dev/null; echo no"), &question, Duration::from_secs(5)).unwrap();
+        let answer = ask(
+            &mut shell("exec </dev/null; echo no"),
+            &question,
+            Duration::from_secs(5),
+        )
+        .unwrap();
         assert_eq!(answer.output, b"no\n");
     }
 
@@ -199,9 +239,15 @@ mod tests {
     fn silence_ends() {
         let start = Instant::now();
         let limit = Duration::from_millis(200);
-        assert!(matches!(ask(&mut shell("exec sleep 60"), b"", limit), Err(NoAnswer::Silent { .. })));
+        assert!(matches!(
+            ask(&mut shell("exec sleep 60"), b"", limit),
+            Err(NoAnswer::Silent { .. })
+        ));
         let closed = "exec sleep 60 >/dev/null 2>&1";
-        assert!(matches!(ask(&mut shell(closed), b"", limit), Err(NoAnswer::Silent { .. })));
+        assert!(matches!(
+            ask(&mut shell(closed), b"", limit),
+            Err(NoAnswer::Silent { .. })
+        ));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 

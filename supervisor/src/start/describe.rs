@@ -24,7 +24,9 @@ const QUOTE_CHARACTERS: usize = 200;
 /// binary does not speak the protocol.
 pub fn complete(draft: RunConfig, tolerance_given: bool) -> Result<RunConfig, CommandError> {
     let answer = describe(&draft, tolerance_given)?;
-    let outcome = answer.outcome.map_err(|refusal| CommandError::Usage(sentence(&refusal)))?;
+    let outcome = answer
+        .outcome
+        .map_err(|refusal| CommandError::Usage(sentence(&refusal)))?;
     let path = draft.worker.path.clone();
     Ok(RunConfig {
         parameters: outcome.parameters,
@@ -32,13 +34,21 @@ pub fn complete(draft: RunConfig, tolerance_given: bool) -> Result<RunConfig, Co
         checkpoint_bytes: outcome.checkpoint_bytes,
         gain: Some(outcome.gain),
         tolerance: outcome.tolerance,
-        worker: WorkerBinary { path, build_hash: answer.build_hash, version: answer.version },
+        worker: WorkerBinary {
+            path,
+            build_hash: answer.build_hash,
+            version: answer.version,
+        },
         ..draft
     })
 }
 
 fn describe(draft: &RunConfig, tolerance_given: bool) -> Result<DescribeAnswer, CommandError> {
-    let request = DescribeRequest { protocol: PROTOCOL, draft: draft.clone(), tolerance_given };
+    let request = DescribeRequest {
+        protocol: PROTOCOL,
+        draft: draft.clone(),
+        tolerance_given,
+    };
     let program = Path::new(&draft.worker.path);
     let stranger = |why: String| {
         CommandError::Failed(format!(
@@ -56,7 +66,9 @@ fn describe(draft: &RunConfig, tolerance_given: bool) -> Result<DescribeAnswer, 
         Ok(parsed) if parsed.braid_worker == PROTOCOL => Ok(parsed),
         Ok(parsed) => {
             let spoken = parsed.braid_worker;
-            Err(stranger(format!("it speaks version {spoken} of it, this program speaks {PROTOCOL}")))
+            Err(stranger(format!(
+                "it speaks version {spoken} of it, this program speaks {PROTOCOL}"
+            )))
         }
         Err(_) => Err(stranger(what_it_said(&answer))),
     }
@@ -76,7 +88,12 @@ fn what_it_said(answer: &Answer) -> String {
 fn quote(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let line = text.trim().lines().next()?;
-    Some(line.chars().take(QUOTE_CHARACTERS).flat_map(char::escape_default).collect())
+    Some(
+        line.chars()
+            .take(QUOTE_CHARACTERS)
+            .flat_map(char::escape_default)
+            .collect(),
+    )
 }
 
 /// The refusal as the worker wrote it, ending without a line break.
@@ -91,7 +108,10 @@ mod tests {
     use crate::cli::StartArgs;
 
     fn draft_for(worker: &str) -> RunConfig {
-        let args = StartArgs { worker: Some(worker.into()), ..StartArgs::default() };
+        let args = StartArgs {
+            worker: Some(worker.into()),
+            ..StartArgs::default()
+        };
         draft(&args, Path::new("/journals"), 7).unwrap()
     }
 

@@ -41,7 +41,8 @@ pub enum Outcome {
 /// # Errors
 /// When it cannot be started.
 pub fn detach(segment: &Path, log: &Path) -> Result<Outcome, CommandError> {
-    let program = std::env::current_exe().map_err(|error| CommandError::system("find this program's own file", error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| CommandError::system("find this program's own file", error))?;
     let arguments = background_arguments(std::env::args_os().skip(1));
     let error = |error| CommandError::system(format!("open the log {}", log.display()), error);
     let output = File::options().append(true).open(log).map_err(error)?;
@@ -63,25 +64,44 @@ pub fn detach(segment: &Path, log: &Path) -> Result<Outcome, CommandError> {
 fn ended(pidfd: &PidFd, log: &Path, before: u64) -> Outcome {
     match pidfd.wait() {
         Ok(Some(ExitStatus::Code(0))) => Outcome::Ended,
-        Ok(Some(ExitStatus::Code(code))) => Outcome::Failed { code: Some(code), said: tail(log, before) },
-        _ => Outcome::Failed { code: None, said: tail(log, before) },
+        Ok(Some(ExitStatus::Code(code))) => Outcome::Failed {
+            code: Some(code),
+            said: tail(log, before),
+        },
+        _ => Outcome::Failed {
+            code: None,
+            said: tail(log, before),
+        },
     }
 }
 
 /// The same command line, as the background half gets it.
 fn background_arguments(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    arguments.map(|word| if word == "--detach" { "--in-background".into() } else { word }).collect()
+    arguments
+        .map(|word| {
+            if word == "--detach" {
+                "--in-background".into()
+            } else {
+                word
+            }
+        })
+        .collect()
 }
 
 /// Whether the run is the one of this supervisor, and all its tori run (or have run).
 fn is_ready(segment: &Path, supervisor: u32) -> bool {
-    let Ok(file) = SegmentFile::open(segment) else { return false };
+    let Ok(file) = SegmentFile::open(segment) else {
+        return false;
+    };
     let Ok(map) = file.map_reader() else { return false };
     let views = map.views();
     let state = views.control.run_state();
     views.control.supervisor_pid() == u64::from(supervisor)
         && match state {
-            Some(RunState::Running) => views.regions.iter().all(|region| ready_phase(region.status.phase())),
+            Some(RunState::Running) => views
+                .regions
+                .iter()
+                .all(|region| ready_phase(region.status.phase())),
             Some(RunState::Finished | RunState::Stopped) => true,
             _ => false,
         }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use shm_layout::config::{Capacity, OnLoss, RunConfig, WorkerBinary};
+use torus_worker::script::Script;
 
 use crate::cli::StartArgs;
 use crate::error::CommandError;
@@ -27,8 +28,17 @@ const SCRIPT_BYTES_MAX: u64 = 16 << 20;
 /// # Errors
 /// When the script cannot be read or the worker binary is not there.
 pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunConfig, CommandError> {
-    let script = args.script.as_deref().map(read_script).transpose()?;
-    let default_model = if script.is_some() { DEFAULT_MODEL_WITH_SCRIPT } else { DEFAULT_MODEL };
+    let tori = args.tori.unwrap_or(3);
+    let script = args
+        .script
+        .as_deref()
+        .map(|path| read_script(path, tori))
+        .transpose()?;
+    let default_model = if script.is_some() {
+        DEFAULT_MODEL_WITH_SCRIPT
+    } else {
+        DEFAULT_MODEL
+    };
     let mut parameters = args.parameters.clone();
     parameters.sort();
     let lag = args.lag.unwrap_or(DEFAULT_LAG);
@@ -37,7 +47,7 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
         model: args.model.clone().unwrap_or_else(|| default_model.to_owned()),
         parameters,
         script,
-        tori: args.tori.unwrap_or(3),
+        tori,
         sides: args.sides.unwrap_or(DEFAULT_SIDES),
         interval: args.interval.unwrap_or(DEFAULT_INTERVAL),
         lag,
@@ -49,9 +59,13 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
         checkpoint_bytes: 0,
         time_limit_ns: args.limit.map(|limit| limit.as_nanos() as u64),
         checkpoint_budget_permille: CHECKPOINT_BUDGET_PERMILLE,
-        hang_timeout_ms: args.hang_timeout.map_or(DEFAULT_HANG_TIMEOUT_MS, |limit| limit.as_millis() as u64),
+        hang_timeout_ms: args
+            .hang_timeout
+            .map_or(DEFAULT_HANG_TIMEOUT_MS, |limit| limit.as_millis() as u64),
         worker: WorkerBinary {
-            path: worker_path(args.worker.as_deref())?.to_string_lossy().into_owned(),
+            path: worker_path(args.worker.as_deref())?
+                .to_string_lossy()
+                .into_owned(),
             build_hash: 0,
             version: String::new(),
         },
@@ -77,22 +91,35 @@ fn capacity(args: &StartArgs) -> Capacity {
     }
 }
 
-fn read_script(path: &Path) -> Result<String, CommandError> {
-    let refuse = |why: String| CommandError::Usage(format!("cannot use the script {}: {why}", path.display()));
+/// The script's text, which is parsed here so that errors name the file; the worker parses it again.
+fn read_script(path: &Path, tori: u8) -> Result<String, CommandError> {
+    let refuse =
+        |why: String| CommandError::Usage(format!("cannot use the script {}: {why}", path.display()));
     let metadata = path.metadata().map_err(|error| refuse(error.to_string()))?;
     if metadata.len() > SCRIPT_BYTES_MAX {
-        return Err(refuse(format!("it has {} bytes, the longest has {SCRIPT_BYTES_MAX}", metadata.len())));
+        return Err(refuse(format!(
+            "it has {} bytes, the longest has {SCRIPT_BYTES_MAX}",
+            metadata.len()
+        )));
     }
-    std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    Script::parse(&path.display().to_string(), &text)
+        .and_then(|script| script.check_for_start(tori))
+        .map_err(|error| CommandError::Usage(error.to_string()))?;
+    Ok(text)
 }
 
 /// The worker binary's absolute path: the one given, or this program.
 pub fn worker_path(given: Option<&Path>) -> Result<PathBuf, CommandError> {
     match given {
         Some(path) => path.canonicalize().map_err(|error| {
-            CommandError::Usage(format!("there is no worker binary at {}: {error}", path.display()))
+            CommandError::Usage(format!(
+                "there is no worker binary at {}: {error}",
+                path.display()
+            ))
         }),
-        None => std::env::current_exe().map_err(|error| CommandError::system("find this program's own file", error)),
+        None => std::env::current_exe()
+            .map_err(|error| CommandError::system("find this program's own file", error)),
     }
 }
 
@@ -120,9 +147,15 @@ mod tests {
     #[test]
     fn start_alone_is_phold_on_three_tori_named_default() {
         let config = drafted(&StartArgs::default());
-        assert_eq!((config.name.as_str(), config.model.as_str(), config.tori), ("default", "phold", 3));
+        assert_eq!(
+            (config.name.as_str(), config.model.as_str(), config.tori),
+            ("default", "phold", 3)
+        );
         assert_eq!((config.sides, config.interval, config.lag), ([32; 3], 1000, 2));
-        assert_eq!((config.until, config.time_limit_ns, config.hang_timeout_ms), (None, None, 2000));
+        assert_eq!(
+            (config.until, config.time_limit_ns, config.hang_timeout_ms),
+            (None, None, 2000)
+        );
         assert_eq!((config.capacity.pending, config.capacity.lanes), (0, 8));
     }
 
@@ -130,9 +163,15 @@ mod tests {
     fn a_script_makes_cascade_the_default() {
         let path = std::env::temp_dir().join(format!("braid-draft-{}.scenario", std::process::id()));
         std::fs::write(&path, "process 0 0 0\n").unwrap();
-        let mut args = StartArgs { script: Some(path.clone()), ..StartArgs::default() };
+        let mut args = StartArgs {
+            script: Some(path.clone()),
+            ..StartArgs::default()
+        };
         let config = drafted(&args);
-        assert_eq!((config.model.as_str(), config.script.as_deref()), ("cascade", Some("process 0 0 0\n")));
+        assert_eq!(
+            (config.model.as_str(), config.script.as_deref()),
+            ("cascade", Some("process 0 0 0\n"))
+        );
         args.model = Some("heat".to_owned());
         assert_eq!(drafted(&args).model, "heat");
         std::fs::remove_file(&path).unwrap();
@@ -143,9 +182,17 @@ mod tests {
     #[test]
     fn parameters_are_sorted_and_a_missing_worker_is_a_usage_error() {
         let pair = |key: &str| (key.to_owned(), "1".to_owned());
-        let mut args = StartArgs { parameters: vec![pair("b"), pair("a")], ..StartArgs::default() };
+        let mut args = StartArgs {
+            parameters: vec![pair("b"), pair("a")],
+            ..StartArgs::default()
+        };
         assert_eq!(drafted(&args).parameters, [pair("a"), pair("b")]);
         args.worker = Some("/no/such/worker".into());
-        assert!(draft(&args, Path::new("/journals"), 7).unwrap_err().to_string().contains("/no/such/worker"));
+        assert!(
+            draft(&args, Path::new("/journals"), 7)
+                .unwrap_err()
+                .to_string()
+                .contains("/no/such/worker")
+        );
     }
 }

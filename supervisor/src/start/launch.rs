@@ -55,7 +55,9 @@ fn check_options(draft: &RunConfig) -> Result<(), CommandError> {
     probe.capacity.edges = or(probe.capacity.edges, defaults.edges);
     probe.capacity.remote_per_interval = or(probe.capacity.remote_per_interval, defaults.remote_per_interval);
     probe.checkpoint_bytes = 8;
-    probe.validate().map_err(|error| CommandError::Usage(error.to_string()))
+    probe
+        .validate()
+        .map_err(|error| CommandError::Usage(error.to_string()))
 }
 
 fn usage(error: LayoutError) -> CommandError {
@@ -67,21 +69,26 @@ fn usage(error: LayoutError) -> CommandError {
 /// # Errors
 /// When another start was faster, or there is no room.
 pub fn create(config: &RunConfig, place: &Place, old: Option<SegmentFile>) -> Result<Launch, CommandError> {
-    place.prepare()?;
     let path = place.segment();
-    let file = match old {
-        Some(old) => {
-            lock_run(&old)?;
-            Draft::create(path, config).and_then(|draft| draft.publish_over(&old))
-        }
-        None => SegmentFile::create(path, config),
+    if let Some(old) = &old {
+        lock_run(old)?;
+    }
+    // The memory first: when there is not enough, nothing has been made.
+    let draft = Draft::create(path, config).map_err(CommandError::Segment)?;
+    place.prepare()?;
+    let file = match &old {
+        Some(old) => draft.publish_over(old),
+        None => draft.publish(),
     };
     let file = file.map_err(|error| match error {
         SegmentError::AlreadyExists { .. } => another_was_faster(path),
         error => CommandError::Segment(error),
     })?;
     create_journals(config)?;
-    Ok(Launch { file, origin: Origin::New })
+    Ok(Launch {
+        file,
+        origin: Origin::New,
+    })
 }
 
 fn another_was_faster(path: &Path) -> CommandError {
@@ -95,7 +102,10 @@ fn another_was_faster(path: &Path) -> CommandError {
 pub fn lock_run(file: &SegmentFile) -> Result<(), CommandError> {
     match file.try_lock(LockByte::Run).map_err(CommandError::Segment)? {
         true => Ok(()),
-        false => Err(CommandError::AlreadyRunning(format!("the run {} already has a supervisor", file.config().name))),
+        false => Err(CommandError::AlreadyRunning(format!(
+            "the run {} already has a supervisor",
+            file.config().name
+        ))),
     }
 }
 
@@ -107,7 +117,10 @@ pub fn adopt(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError
     refuse_differences(args, file.config(), Tolerance::Exact)?;
     check_worker(file.config())?;
     lock_run(&file)?;
-    Ok(Launch { file, origin: Origin::Adopted })
+    Ok(Launch {
+        file,
+        origin: Origin::Adopted,
+    })
 }
 
 /// Makes a run whose processes are all dead ready to go on.
@@ -136,7 +149,10 @@ pub fn resume(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandErro
     control.set_failure(None, "");
     control.set_finished_ns(0);
     control.initialise();
-    Ok(Launch { file, origin: Origin::Resumed })
+    Ok(Launch {
+        file,
+        origin: Origin::Resumed,
+    })
 }
 
 /// The slots for a run: every worker is to be started, or those that live are taken over.
@@ -156,14 +172,24 @@ fn given(args: &StartArgs, stored: &RunConfig) -> Result<RunConfig, CommandError
     draft::draft(args, Path::new(&stored.journal_dir), stored.run_id)
 }
 
-fn refuse_differences(args: &StartArgs, stored: &RunConfig, tolerance: Tolerance) -> Result<(), CommandError> {
+fn refuse_differences(
+    args: &StartArgs,
+    stored: &RunConfig,
+    tolerance: Tolerance,
+) -> Result<(), CommandError> {
     let found = differences(args, &given(args, stored)?, stored, tolerance);
     if found.is_empty() {
         return Ok(());
     }
     let (name, list) = (&stored.name, found.join("; "));
-    let what = if tolerance == Tolerance::Exact { "is running with" } else { "goes on with" };
-    Err(CommandError::Usage(format!("the run {name} {what} other options: {list}; leave them out")))
+    let what = if tolerance == Tolerance::Exact {
+        "is running with"
+    } else {
+        "goes on with"
+    };
+    Err(CommandError::Usage(format!(
+        "the run {name} {what} other options: {list}; leave them out"
+    )))
 }
 
 /// The worker binary must be the very build that the run was started with: another one may compute something else.
@@ -173,7 +199,10 @@ fn refuse_differences(args: &StartArgs, stored: &RunConfig, tolerance: Tolerance
 pub fn check_worker(config: &RunConfig) -> Result<(), CommandError> {
     let worker = &config.worker;
     let (path, version, hash) = (&worker.path, &worker.version, worker.build_hash);
-    let needed = format!("the run {} needs version {version}, build {hash:016x}", config.name);
+    let needed = format!(
+        "the run {} needs version {version}, build {hash:016x}",
+        config.name
+    );
     let bytes = std::fs::read(path).map_err(|error| {
         CommandError::Failed(format!("cannot read the worker binary {path}: {error}; {needed}"))
     })?;

@@ -1,7 +1,7 @@
 //! Where a new run puts its things, and what stands there already.
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use shm_layout::config::RunConfig;
@@ -61,7 +61,12 @@ impl Place {
             )));
         }
         let elsewhere = segment != names.default_segment(&name);
-        Ok(Place { names, name, segment, elsewhere })
+        Ok(Place {
+            names,
+            name,
+            segment,
+            elsewhere,
+        })
     }
 
     /// The segment's path.
@@ -76,7 +81,11 @@ impl Place {
 
     /// The folder of journals and log: beside a segment that was put somewhere, else in the state directory.
     pub fn journal_dir(&self) -> PathBuf {
-        if self.elsewhere { journals_beside(&self.segment) } else { self.names.folder(&self.name) }
+        if self.elsewhere {
+            journals_beside(&self.segment)
+        } else {
+            self.names.folder(&self.name)
+        }
     }
 
     /// Makes the folders.
@@ -84,10 +93,40 @@ impl Place {
     /// # Errors
     /// When the system refuses.
     pub fn prepare(&self) -> Result<(), CommandError> {
-        self.names.create_folder(&self.name, self.elsewhere.then_some(self.segment.as_path()))?;
+        self.check_folder()?;
+        self.names
+            .create_folder(&self.name, self.elsewhere.then_some(self.segment.as_path()))?;
         let folder = self.journal_dir();
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| CommandError::system(format!("create the folder {}", folder.display()), error))
+        // The parents exist: the state directory by the line above, the segment's own folder by the check.
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(CommandError::system(
+                format!("create the folder {}", folder.display()),
+                error,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the folder that the segment is to stand in exists: a misspelt one is not made.
+    ///
+    /// # Errors
+    /// [`CommandError::Failed`] when it does not.
+    pub fn check_folder(&self) -> Result<(), CommandError> {
+        match self.segment.parent() {
+            Some(folder) if !folder.is_dir() => Err(CommandError::Failed(format!(
+                "there is no folder {} to put the segment in; create it, or choose another --segment",
+                folder.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the folders again, after a start that came to nothing. Whatever cannot be removed stays for `clean`.
+    pub fn withdraw(&self) {
+        if !self.segment.exists() {
+            let _ = std::fs::remove_dir_all(self.journal_dir());
+            let _ = self.names.remove_folder(&self.name);
+        }
     }
 
     /// What stands there.
@@ -98,12 +137,20 @@ impl Place {
         let file = match SegmentFile::open(&self.segment) {
             Ok(file) => file,
             Err(SegmentError::NotFound { .. }) => {
-                return Ok(Found { file: None, life: Life::Dead, standing: Standing::Nothing });
+                return Ok(Found {
+                    file: None,
+                    life: Life::Dead,
+                    standing: Standing::Nothing,
+                });
             }
             Err(error) => return Err(CommandError::Segment(error)),
         };
         let (life, standing) = (life::of(&file)?, standing(&file)?);
-        Ok(Found { file: Some(file), life, standing })
+        Ok(Found {
+            file: Some(file),
+            life,
+            standing,
+        })
     }
 }
 
@@ -130,7 +177,12 @@ fn standing(file: &SegmentFile) -> Result<Standing, CommandError> {
 pub fn open_log(config: &RunConfig, fresh: bool) -> Result<File, CommandError> {
     let path = log_path(config);
     let error = |error| CommandError::system(format!("open the log {}", path.display()), error);
-    let log = File::options().append(true).create(true).mode(0o600).open(&path).map_err(error)?;
+    let log = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(error)?;
     if fresh {
         log.set_len(0).map_err(error)?;
     }
@@ -156,7 +208,10 @@ mod tests {
 
     #[test]
     fn journals_lie_beside_a_segment_that_was_put_somewhere() {
-        assert_eq!(journals_beside(Path::new("/data/run.seg")), Path::new("/data/run.seg.journals"));
+        assert_eq!(
+            journals_beside(Path::new("/data/run.seg")),
+            Path::new("/data/run.seg.journals")
+        );
         let names = Names::new("/dev/shm", "/state");
         let place = |segment: &str, elsewhere| Place {
             names: names.clone(),
@@ -164,7 +219,13 @@ mod tests {
             segment: segment.into(),
             elsewhere,
         };
-        assert_eq!(place("/data/x", true).journal_dir(), Path::new("/data/x.journals"));
-        assert_eq!(place("/dev/shm/braid-hot", false).journal_dir(), Path::new("/state/hot"));
+        assert_eq!(
+            place("/data/x", true).journal_dir(),
+            Path::new("/data/x.journals")
+        );
+        assert_eq!(
+            place("/dev/shm/braid-hot", false).journal_dir(),
+            Path::new("/state/hot")
+        );
     }
 }

@@ -14,5 +14,8 @@ use crate::error::CommandError;
 pub fn grow(old: &SegmentFile, config: &RunConfig) -> Result<SegmentFile, CommandError> {
     // To be: torus_worker::rebuild::grow(old, config).
     let _ = config;
-    Err(CommandError::Failed(format!("the run {} cannot be given other capacities yet", old.config().name)))
+    Err(CommandError::Failed(format!(
+        "the run {} cannot be given other capacities yet",
+        old.config().name
+    )))
 }

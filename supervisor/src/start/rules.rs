@@ -103,20 +103,29 @@ mod tests {
     use super::*;
 
     const LIVES: [Life; 3] = [Life::Supervised, Life::Orphaned, Life::Dead];
-    const STANDINGS: [Standing; 4] =
-        [Standing::Nothing, Standing::Unfinished, Standing::Stopped, Standing::Finished];
+    const STANDINGS: [Standing; 4] = [
+        Standing::Nothing,
+        Standing::Unfinished,
+        Standing::Stopped,
+        Standing::Finished,
+    ];
     const WISHES: [Wish; 3] = [Wish::New, Wish::NewOrReplace, Wish::Resume];
 
     fn all() -> impl Iterator<Item = (Life, Standing, Wish)> {
         LIVES.into_iter().flat_map(|l| {
-            STANDINGS.into_iter().flat_map(move |s| WISHES.into_iter().map(move |w| (l, s, w)))
+            STANDINGS
+                .into_iter()
+                .flat_map(move |s| WISHES.into_iter().map(move |w| (l, s, w)))
         })
     }
 
     #[test]
     fn every_combination_matches_exactly_one_row() {
         for (life, standing, wish) in all() {
-            let rows = TABLE.iter().filter(|row| row.matches(life, standing, wish)).count();
+            let rows = TABLE
+                .iter()
+                .filter(|row| row.matches(life, standing, wish))
+                .count();
             assert_eq!(rows, 1, "{life:?} {standing:?} {wish:?}");
         }
     }
@@ -134,11 +143,20 @@ mod tests {
 
     #[test]
     fn the_rules_of_the_manual() {
-        assert_eq!(plan(Life::Supervised, Standing::Unfinished, Wish::NewOrReplace), Plan::AlreadyRunning);
+        assert_eq!(
+            plan(Life::Supervised, Standing::Unfinished, Wish::NewOrReplace),
+            Plan::AlreadyRunning
+        );
         assert_eq!(plan(Life::Orphaned, Standing::Unfinished, Wish::New), Plan::Adopt);
-        assert_eq!(plan(Life::Dead, Standing::Unfinished, Wish::NewOrReplace), Plan::NeedsResumeOrClean);
+        assert_eq!(
+            plan(Life::Dead, Standing::Unfinished, Wish::NewOrReplace),
+            Plan::NeedsResumeOrClean
+        );
         assert_eq!(plan(Life::Dead, Standing::Unfinished, Wish::Resume), Plan::Resume);
-        assert_eq!(plan(Life::Dead, Standing::Finished, Wish::New), Plan::NeedsReplace);
+        assert_eq!(
+            plan(Life::Dead, Standing::Finished, Wish::New),
+            Plan::NeedsReplace
+        );
         assert_eq!(plan(Life::Dead, Standing::Stopped, Wish::Resume), Plan::Resume);
     }
 }

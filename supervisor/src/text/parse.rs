@@ -16,9 +16,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         return Err(refuse());
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         let seconds = unit_seconds(unit).ok_or_else(refuse)?;
         let number: f64 = number.parse().map_err(|_| refuse())?;
@@ -26,7 +30,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         total = total.checked_add(part).ok_or_else(refuse)?;
         rest = tail;
     }
-    if total > Duration::from_secs(100 * 365 * 86_400) { Err(refuse()) } else { Ok(total) }
+    if total > Duration::from_secs(100 * 365 * 86_400) {
+        Err(refuse())
+    } else {
+        Ok(total)
+    }
 }
 
 fn unit_seconds(unit: &str) -> Option<f64> {
@@ -74,7 +82,11 @@ pub fn gain(text: &str) -> Result<(u32, u32), String> {
     let (over, under) = text.split_once('/').unwrap_or((text, "1"));
     let over: u32 = over.trim().parse().map_err(|_| refuse())?;
     let under: u32 = under.trim().parse().map_err(|_| refuse())?;
-    if over == 0 || over > under { Err(refuse()) } else { Ok((over, under)) }
+    if over == 0 || over > under {
+        Err(refuse())
+    } else {
+        Ok((over, under))
+    }
 }
 
 /// A model parameter, `KEY=VALUE`.
@@ -115,13 +127,20 @@ pub fn tori(text: &str) -> Result<u8, String> {
 /// A sentence when Linux has no such signal.
 pub fn signal(text: &str) -> Result<i32, String> {
     use nix::sys::signal::Signal;
-    let refuse = || format!("there is no signal '{text}'; give a name such as KILL, STOP or TERM, or a number");
+    let refuse =
+        || format!("there is no signal '{text}'; give a name such as KILL, STOP or TERM, or a number");
     if let Ok(number) = text.parse::<i32>() {
         return Signal::try_from(number).map(|_| number).map_err(|_| refuse());
     }
     let upper = text.to_ascii_uppercase();
-    let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
-    name.parse::<Signal>().map(|signal| signal as i32).map_err(|_| refuse())
+    let name = if upper.starts_with("SIG") {
+        upper
+    } else {
+        format!("SIG{upper}")
+    };
+    name.parse::<Signal>()
+        .map(|signal| signal as i32)
+        .map_err(|_| refuse())
 }
 
 /// A client's name: 1 to 64 of `[A-Za-z0-9._:@-]`.
@@ -133,7 +152,9 @@ pub fn client(text: &str) -> Result<String, String> {
     if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a client's name is 1 to 64 letters, digits or . _ : @ -, found '{text}'"))
+        Err(format!(
+            "a client's name is 1 to 64 letters, digits or . _ : @ -, found '{text}'"
+        ))
     }
 }
 
@@ -148,7 +169,15 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
-        for bad in ["", "x", "-1", "5 apples", "1..2s", "1e9h", "99999999999999999999999d"] {
+        for bad in [
+            "",
+            "x",
+            "-1",
+            "5 apples",
+            "1..2s",
+            "1e9h",
+            "99999999999999999999999d",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

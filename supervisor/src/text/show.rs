@@ -13,11 +13,19 @@ pub fn span(ns: u64) -> String {
 
 fn long_span(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours} h {minutes} min") } else { format!("{minutes} min {seconds} s") }
+    if hours > 0 {
+        format!("{hours} h {minutes} min")
+    } else {
+        format!("{minutes} min {seconds} s")
+    }
 }
 
 fn three_digits(value: f64) -> String {
-    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    let decimals = if value < 10.0 {
+        2
+    } else {
+        usize::from(value < 100.0)
+    };
     format!("{value:.decimals$}")
 }
 
@@ -30,7 +38,11 @@ pub fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 /// A count with a thin grouping: `12 345 678`.
@@ -38,7 +50,7 @@ pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(' ');
         }
         out.push(digit);
@@ -73,12 +85,23 @@ pub fn signal(number: i32) -> String {
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
-        .map(|c| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|c| {
+            rows.iter()
+                .filter_map(|row| row.get(c))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
-    let right: Vec<bool> = (0..columns).map(|c| rows.iter().skip(1).all(|row| numeric(row.get(c)))).collect();
+    let right: Vec<bool> = (0..columns)
+        .map(|c| rows.iter().skip(1).all(|row| numeric(row.get(c))))
+        .collect();
     let mut out = String::new();
     for row in rows {
-        let cells = row.iter().enumerate().map(|(c, cell)| pad(cell, widths[c], right[c] && rows.len() > 1));
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(c, cell)| pad(cell, widths[c], right[c] && rows.len() > 1));
         let line = cells.collect::<Vec<_>>().join("  ");
         out.push_str(line.trim_end());
         out.push('\n');
@@ -92,7 +115,11 @@ fn numeric(cell: Option<&String>) -> bool {
 
 fn pad(cell: &str, width: usize, right: bool) -> String {
     let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
-    if right { format!("{blanks}{cell}") } else { format!("{cell}{blanks}") }
+    if right {
+        format!("{blanks}{cell}")
+    } else {
+        format!("{cell}{blanks}")
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +156,11 @@ mod tests {
 
     #[test]
     fn tables_align() {
-        let rows = [vec!["NAME".into(), "N".into()], vec!["a".into(), "1".into()], vec!["bcd".into(), "12345".into()]];
+        let rows = [
+            vec!["NAME".into(), "N".into()],
+            vec!["a".into(), "1".into()],
+            vec!["bcd".into(), "12345".into()],
+        ];
         assert_eq!(table(&rows), "NAME      N\na         1\nbcd   12345\n");
         assert_eq!(table(&[]), "");
     }

@@ -33,7 +33,11 @@ pub fn take_over(slot: &mut Slot, pidfd: PidFd, identity: Identity, config: &Run
     slot.ending = Ending::Unknown;
     slot.hung = false;
     slot.incarnation = identity.incarnation;
-    slot.process = Some(Process { pidfd, pid: identity.pid as u32, hang });
+    slot.process = Some(Process {
+        pidfd,
+        pid: identity.pid as u32,
+        hang,
+    });
 }
 
 /// The slots of a run that is adopted: living workers are taken over, the others are found dead ([`State::Alive`]
@@ -45,10 +49,9 @@ pub fn slots(file: &SegmentFile, segment: &SupervisorSegment<'_>, config: &RunCo
         let status = &segment.regions[torus.index()].status;
         let mut slot = Slot::new(torus, status.incarnation(), status.boundary());
         slot.state = State::Alive;
-        if let Some((pidfd, identity)) = living(status) {
-            if file.is_locked(LockByte::Region(torus)).unwrap_or(false) {
-                take_over(&mut slot, pidfd, identity, config, now_ns);
-            }
+        let locked = || file.is_locked(LockByte::Region(torus)).unwrap_or(false);
+        if let Some((pidfd, identity)) = living(status).filter(|_| locked()) {
+            take_over(&mut slot, pidfd, identity, config, now_ns);
         }
         slot
     })

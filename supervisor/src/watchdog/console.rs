@@ -45,7 +45,14 @@ impl Console {
             (false, false) => PLAIN_PERIOD_NS,
         };
         let next_ns = now_ns + period_ns.min(1_000_000_000);
-        Console { name: name.to_owned(), line, period_ns, next_ns, last_ns: now_ns, last: Vec::new() }
+        Console {
+            name: name.to_owned(),
+            line,
+            period_ns,
+            next_ns,
+            last_ns: now_ns,
+            last: Vec::new(),
+        }
     }
 
     /// When the next line is due, CLOCK_MONOTONIC in ns.
@@ -56,7 +63,10 @@ impl Console {
     /// Shows the line for what was just seen, and plans the next.
     pub fn show(&mut self, now_ns: u64, looks: Vec<Look>) {
         let seconds = now_ns.saturating_sub(self.last_ns) as f64 / 1e9;
-        let progress: Vec<Progress> = looks.iter().map(|look| progress(look, self.before(look), seconds)).collect();
+        let progress: Vec<Progress> = looks
+            .iter()
+            .map(|look| progress(look, self.before(look), seconds))
+            .collect();
         self.line.show(&live_line(&self.name, &progress));
         self.last = looks;
         self.last_ns = now_ns;
@@ -64,7 +74,10 @@ impl Console {
     }
 
     fn before(&self, look: &Look) -> u64 {
-        self.last.iter().find(|last| last.torus == look.torus).map_or(0, |last| last.events)
+        self.last
+            .iter()
+            .find(|last| last.torus == look.torus)
+            .map_or(0, |last| last.events)
     }
 
     /// Says what happened, beside the line.
@@ -82,8 +95,20 @@ impl Console {
 fn progress(look: &Look, events_before: u64, seconds: f64) -> Progress {
     let events = look.events.saturating_sub(events_before) as f64;
     let events_per_second = if seconds > 0.0 { events / seconds } else { 0.0 };
-    let Look { torus, tick, restarts, live, .. } = *look;
-    Progress { torus, tick, events_per_second, restarts, live }
+    let Look {
+        torus,
+        tick,
+        restarts,
+        live,
+        ..
+    } = *look;
+    Progress {
+        torus,
+        tick,
+        events_per_second,
+        restarts,
+        live,
+    }
 }
 
 #[cfg(test)]
@@ -92,9 +117,19 @@ mod tests {
 
     #[test]
     fn the_rate_is_of_the_time_since_the_last_look() {
-        let look = Look { torus: 'A', tick: 1, events: 300, restarts: 0, live: true };
+        let look = Look {
+            torus: 'A',
+            tick: 1,
+            events: 300,
+            restarts: 0,
+            live: true,
+        };
         assert_eq!(progress(&look, 100, 2.0).events_per_second, 100.0);
         assert_eq!(progress(&look, 100, 0.0).events_per_second, 0.0);
-        assert_eq!(progress(&look, 500, 1.0).events_per_second, 0.0, "a resumed count may start lower");
+        assert_eq!(
+            progress(&look, 500, 1.0).events_per_second,
+            0.0,
+            "a resumed count may start lower"
+        );
     }
 }

@@ -32,7 +32,13 @@ pub fn watch(launch: Launch, service: Service) -> Result<(RunEnd, RunReport), Co
     let segment = map.views();
     let slots = launch::slots(&launch, &segment);
     let log = OwnedFd::from(log);
-    let post = Post { file, segment: &segment, config: file.config(), log, background: service.background };
+    let post = Post {
+        file,
+        segment: &segment,
+        config: file.config(),
+        log,
+        background: service.background,
+    };
     let mut watchdog = Watchdog::new(post, slots)?;
     if service.stop_at_once {
         watchdog.stop_at_once();

@@ -33,7 +33,8 @@ impl Watchdog<'_> {
     fn stands_at_gate(&self, index: usize) -> bool {
         let (slot, status) = (&self.slots[index], self.status(index));
         let there = matches!(status.phase(), Phase::Waiting | Phase::Running | Phase::Finished);
-        slot.state == State::Over || (slot.state == State::Alive && status.incarnation() == slot.incarnation && there)
+        slot.state == State::Over
+            || (slot.state == State::Alive && status.incarnation() == slot.incarnation && there)
     }
 
     /// When to look at the gate again; never once it is open.

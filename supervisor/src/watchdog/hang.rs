@@ -21,7 +21,12 @@ impl HangDetector {
     /// Starts to watch a worker whose heartbeat counter stands at `heartbeat`; timeouts under 50 ms are raised to it.
     pub fn new(timeout_ns: u64, heartbeat: u64, now_ns: u64) -> Self {
         let timeout_ns = timeout_ns.max(SHORTEST_TIMEOUT_NS);
-        HangDetector { timeout_ns, heartbeat, last_look_ns: now_ns, still_ns: 0 }
+        HangDetector {
+            timeout_ns,
+            heartbeat,
+            last_look_ns: now_ns,
+            still_ns: 0,
+        }
     }
 
     /// Nanoseconds between two looks.

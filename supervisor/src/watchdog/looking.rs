@@ -44,7 +44,9 @@ impl<'s> Watchdog<'s> {
         let slot = &mut self.slots[index];
         let loading = status.incarnation() != slot.incarnation
             || matches!(status.phase(), Phase::None | Phase::Starting | Phase::Rehydrating);
-        let Some(process) = &mut slot.process else { return false };
+        let Some(process) = &mut slot.process else {
+            return false;
+        };
         if self.now_ns < process.hang.next_look_ns() {
             return false;
         }
@@ -70,16 +72,29 @@ impl<'s> Watchdog<'s> {
     }
 
     fn judge_lock_holder(&mut self, index: usize) {
-        let expected = self.post.segment.control.reader().expected_incarnation(self.slots[index].torus);
+        let expected = self
+            .post
+            .segment
+            .control
+            .reader()
+            .expected_incarnation(self.slots[index].torus);
         match adopt::living(&self.status(index)) {
             Some((pidfd, identity)) if identity.incarnation == expected => {
-                adopt::take_over(&mut self.slots[index], pidfd, identity, self.post.config, self.now_ns);
+                adopt::take_over(
+                    &mut self.slots[index],
+                    pidfd,
+                    identity,
+                    self.post.config,
+                    self.now_ns,
+                );
             }
             Some((pidfd, identity)) => {
                 let (torus, pid) = (self.slots[index].torus, identity.pid);
                 // One that dies on its own meanwhile is as good.
                 let _ = pidfd.send_signal(nix::libc::SIGKILL);
-                self.console.say(&format!("torus {torus} was held by process {pid} of an older start: killed it"));
+                self.console.say(&format!(
+                    "torus {torus} was held by process {pid} of an older start: killed it"
+                ));
             }
             None => {}
         }
@@ -106,7 +121,8 @@ impl<'s> Watchdog<'s> {
         let looks = self.slots.iter().enumerate().map(|(index, slot)| {
             let region = &self.post.segment.regions[index];
             let frame = newest_frame(region, self.post.config.face_cells());
-            let live = slot.state == State::Alive && matches!(region.status.phase(), Phase::Running | Phase::Finished);
+            let live = slot.state == State::Alive
+                && matches!(region.status.phase(), Phase::Running | Phase::Finished);
             Look {
                 torus: slot.torus.letter(),
                 tick: frame.as_ref().map_or(0, Frame::boundary_tick),

@@ -91,14 +91,28 @@ impl<'s> Watchdog<'s> {
             Signals::new(post.background).map_err(|error| CommandError::system("handle signals", error))?;
         let mut console = Console::new(&post.config.name, post.background, now_ns);
         let server = ControlServer::bind(post.file.path())
-            .inspect_err(|error| console.say(&format!("no control socket ({error}); kill and stop use signals")))
+            .inspect_err(|error| {
+                console.say(&format!("no control socket ({error}); kill and stop use signals"))
+            })
             .ok();
         let stopping = Stopping::new(post.segment, post.config, now_ns);
         let pid = std::process::id();
-        post.segment.control.set_supervisor_start_time(process::start_time(pid).unwrap_or(0));
+        post.segment
+            .control
+            .set_supervisor_start_time(process::start_time(pid).unwrap_or(0));
         post.segment.control.set_supervisor_pid(pid.into());
         let intent = Intent::GoOn;
-        let mut watchdog = Watchdog { post, slots, intent, stopping, signals, server, console, now_ns, ready: false };
+        let mut watchdog = Watchdog {
+            post,
+            slots,
+            intent,
+            stopping,
+            signals,
+            server,
+            console,
+            now_ns,
+            ready: false,
+        };
         watchdog.reopen_recoveries();
         Ok(watchdog)
     }
@@ -165,12 +179,17 @@ impl<'s> Watchdog<'s> {
         let server = self.server.as_ref().and_then(ControlServer::deadline_ns);
         let slots = self.slots.iter().filter_map(|slot| self.slot_deadline_ns(slot));
         let gate = self.gate_deadline_ns();
-        [Some(self.console.due_ns()), server, gate, self.stopping.deadline_ns(self.now_ns)]
-            .into_iter()
-            .flatten()
-            .chain(slots)
-            .min()
-            .unwrap_or(u64::MAX)
+        [
+            Some(self.console.due_ns()),
+            server,
+            gate,
+            self.stopping.deadline_ns(self.now_ns),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(slots)
+        .min()
+        .unwrap_or(u64::MAX)
     }
 
     /// Nobody is left: writes how it ended.

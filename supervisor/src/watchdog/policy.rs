@@ -63,7 +63,9 @@ impl RestartPolicy {
 fn pause(count: u32, ceiling: u64) -> u64 {
     match count {
         0 => 0,
-        _ => FIRST_PAUSE_NS.saturating_mul(1 << (count - 1).min(32)).min(ceiling),
+        _ => FIRST_PAUSE_NS
+            .saturating_mul(1 << (count - 1).min(32))
+            .min(ceiling),
     }
 }
 
@@ -71,9 +73,18 @@ fn pause(count: u32, ceiling: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const FRUITLESS: Death = Death { progressed: false, from_outside: false };
-    const KILLED: Death = Death { progressed: false, from_outside: true };
-    const FRUITFUL: Death = Death { progressed: true, from_outside: false };
+    const FRUITLESS: Death = Death {
+        progressed: false,
+        from_outside: false,
+    };
+    const KILLED: Death = Death {
+        progressed: false,
+        from_outside: true,
+    };
+    const FRUITFUL: Death = Death {
+        progressed: true,
+        from_outside: false,
+    };
 
     #[test]
     fn a_worker_that_progressed_is_replaced_at_once_however_often_it_dies() {
@@ -111,7 +122,9 @@ mod tests {
     fn kills_from_outside_are_borne_with_patience() {
         let mut policy = RestartPolicy::default();
         for i in 1..200 {
-            let Verdict::RestartAfter(ns) = policy.on_death(KILLED) else { panic!("gave up after {i}") };
+            let Verdict::RestartAfter(ns) = policy.on_death(KILLED) else {
+                panic!("gave up after {i}")
+            };
             assert!(if i <= 20 { ns == 0 } else { ns <= 50_000_000 }, "{i}: {ns}");
         }
         assert_eq!(policy.on_death(KILLED), Verdict::GiveUp(200));

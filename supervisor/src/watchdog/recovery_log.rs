@@ -43,7 +43,10 @@ impl Watchdog<'_> {
         if let Some(open) = &mut slot.recovery {
             open.record.spawned_ns = slot.spawned_ns;
             open.record.incarnation = slot.incarnation;
-            self.post.segment.control.update_recovery(open.number, &open.record);
+            self.post
+                .segment
+                .control
+                .update_recovery(open.number, &open.record);
         }
     }
 
@@ -67,7 +70,10 @@ impl Watchdog<'_> {
         if open.record == before {
             return;
         }
-        self.post.segment.control.update_recovery(open.number, &open.record);
+        self.post
+            .segment
+            .control
+            .update_recovery(open.number, &open.record);
         if open.record.caught_up_ns != 0 {
             let record = open.record;
             slot.recovery = None;
@@ -89,11 +95,18 @@ impl Watchdog<'_> {
         for index in 0..self.slots.len() {
             let slot = &mut self.slots[index];
             let of_torus = |torus: Torus| move |record: &Recovery| record.torus == torus;
-            let last = (0..count).rev().take(shm_layout::control::RECOVERIES).find_map(|number| {
-                control.recovery(number).filter(of_torus(slot.torus)).map(|record| OpenRecovery { number, record })
-            });
-            let unfinished =
-                |open: &OpenRecovery| open.record.incarnation == slot.incarnation && open.record.caught_up_ns == 0;
+            let last = (0..count)
+                .rev()
+                .take(shm_layout::control::RECOVERIES)
+                .find_map(|number| {
+                    control
+                        .recovery(number)
+                        .filter(of_torus(slot.torus))
+                        .map(|record| OpenRecovery { number, record })
+                });
+            let unfinished = |open: &OpenRecovery| {
+                open.record.incarnation == slot.incarnation && open.record.caught_up_ns == 0
+            };
             slot.recovery = last.filter(unfinished).filter(|_| slot.process.is_some());
         }
     }
@@ -101,7 +114,13 @@ impl Watchdog<'_> {
 
 /// The times that this incarnation wrote: what its predecessor left in the cell is older than its start.
 fn copy_times(record: &mut Recovery, status: &StatusReader<'_>, now_ns: u64) {
-    let own = |at_ns: u64| if at_ns >= record.spawned_ns && at_ns <= now_ns { at_ns } else { 0 };
+    let own = |at_ns: u64| {
+        if at_ns >= record.spawned_ns && at_ns <= now_ns {
+            at_ns
+        } else {
+            0
+        }
+    };
     let started_ns = own(status.started_ns());
     let loaded_ns = own(status.loaded_ns());
     let rehydrated_ns = own(status.replayed_ns());
@@ -114,5 +133,9 @@ fn copy_times(record: &mut Recovery, status: &StatusReader<'_>, now_ns: u64) {
     record.loaded_ns = loaded_ns;
     record.rehydrated_ns = rehydrated_ns;
     record.caught_up_ns = caught_up_ns;
-    record.replayed_intervals = if rehydrated_ns == 0 { 0 } else { status.replayed_intervals() };
+    record.replayed_intervals = if rehydrated_ns == 0 {
+        0
+    } else {
+        status.replayed_intervals()
+    };
 }

@@ -11,17 +11,23 @@ impl Watchdog<'_> {
     /// Answers what has arrived.
     pub(super) fn serve_requests(&mut self) {
         // Taken out for the call: the answers need the watchdog, which holds the server.
-        let Some(mut server) = self.server.take() else { return };
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
         server.serve(self.now_ns, |request| self.answer(&request));
         self.server = Some(server);
     }
 
     fn answer(&mut self, request: &Request) -> Response {
         match *request {
-            Request::Ping => Response::Pong { pid: std::process::id() },
+            Request::Ping => Response::Pong {
+                pid: std::process::id(),
+            },
             Request::Stop => {
                 self.request_stop();
-                Response::Stopping { boundary: self.post.segment.control.reader().stop_at() }
+                Response::Stopping {
+                    boundary: self.post.segment.control.reader().stop_at(),
+                }
             }
             Request::Kill { torus, signal } => self.signal_worker(torus, signal),
         }
@@ -32,7 +38,9 @@ impl Watchdog<'_> {
         let Some(slot) = self.slots.get(index) else {
             return Response::Refused(format!("this run has {} tori", self.slots.len()));
         };
-        let Some(process) = slot.process.as_ref().filter(|_| slot.exists()) else { return Response::NoWorker };
+        let Some(process) = slot.process.as_ref().filter(|_| slot.exists()) else {
+            return Response::NoWorker;
+        };
         if let Err(error) = process.pidfd.send_signal(signal) {
             return match slot.state {
                 State::Alive => Response::Refused(format!("cannot signal process {}: {error}", process.pid)),
@@ -58,7 +66,9 @@ impl Watchdog<'_> {
 /// Whether a worker does not survive this signal.
 pub fn ends_a_worker(signal: i32) -> bool {
     use Signal::*;
-    let ends = [SIGKILL, SIGTERM, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS];
+    let ends = [
+        SIGKILL, SIGTERM, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
+    ];
     Signal::try_from(signal).is_ok_and(|signal| ends.contains(&signal))
 }
 
@@ -68,7 +78,13 @@ mod tests {
 
     #[test]
     fn signals_that_a_worker_survives_promise_no_successor() {
-        for survived in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGSTOP, Signal::SIGCONT, Signal::SIGCHLD] {
+        for survived in [
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGSTOP,
+            Signal::SIGCONT,
+            Signal::SIGCHLD,
+        ] {
             assert!(!ends_a_worker(survived as i32), "{survived}");
         }
         assert!(ends_a_worker(9));

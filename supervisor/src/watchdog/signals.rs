@@ -43,7 +43,11 @@ impl Signals {
     /// Takes in the signals that have arrived.
     pub fn take(&mut self) -> Wish {
         let background = self.background;
-        self.delivery.pending().map(|signal| wish(signal, background)).max().unwrap_or(Wish::None)
+        self.delivery
+            .pending()
+            .map(|signal| wish(signal, background))
+            .max()
+            .unwrap_or(Wish::None)
     }
 }
 

@@ -15,8 +15,15 @@ impl Watchdog<'_> {
     /// The incarnation that the next worker of a torus gets: one that nobody had.
     pub(super) fn next_incarnation(&self, index: usize) -> u64 {
         let slot = &self.slots[index];
-        let expected = self.post.segment.control.reader().expected_incarnation(slot.torus);
-        expected.max(slot.incarnation + 1).max(self.status(index).incarnation() + 1)
+        let expected = self
+            .post
+            .segment
+            .control
+            .reader()
+            .expected_incarnation(slot.torus);
+        expected
+            .max(slot.incarnation + 1)
+            .max(self.status(index).incarnation() + 1)
     }
 
     /// Starts the worker. One that cannot be started counts as dead at once, and the restart policy decides.
@@ -32,7 +39,11 @@ impl Watchdog<'_> {
         self.slots[index].hung = false;
         self.slots[index].ending = Ending::Unknown;
         let heartbeat = self.status(index).heartbeat();
-        let hang = HangDetector::new(self.post.config.hang_timeout_ms * 1_000_000, heartbeat, self.now_ns);
+        let hang = HangDetector::new(
+            self.post.config.hang_timeout_ms * 1_000_000,
+            heartbeat,
+            self.now_ns,
+        );
         match self.start_process(index, incarnation) {
             Ok((pid, pidfd)) => {
                 self.slots[index].process = Some(Process { pidfd, pid, hang });
@@ -41,7 +52,9 @@ impl Watchdog<'_> {
             }
             Err(error) => {
                 let program = &self.post.config.worker.path;
-                self.console.say(&format!("cannot start the worker of torus {torus} ({program}): {error}"));
+                self.console.say(&format!(
+                    "cannot start the worker of torus {torus} ({program}): {error}"
+                ));
                 self.happen(index, Event::Crashed);
             }
         }

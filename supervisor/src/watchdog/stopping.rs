@@ -36,7 +36,10 @@ impl Stopping {
     pub fn new(segment: &SupervisorSegment<'_>, config: &RunConfig, now_ns: u64) -> Self {
         let control = segment.control.reader();
         let decided = control.stop_decided() != NO_STOP;
-        let mut stopping = Stopping { decided, ..Stopping::default() };
+        let mut stopping = Stopping {
+            decided,
+            ..Stopping::default()
+        };
         if control.run_state() == Some(RunState::Running) {
             stopping.limit_ns = limit_ns(config, control.started_ns(), clock::realtime_ns(), now_ns);
         }
@@ -61,7 +64,9 @@ impl Stopping {
 /// When a run that began at `started_ns` of the wall clock reaches its time limit, on the monotonic clock.
 fn limit_ns(config: &RunConfig, started_ns: u64, wall_ns: u64, now_ns: u64) -> Option<u64> {
     let used_ns = wall_ns.saturating_sub(started_ns);
-    config.time_limit_ns.map(|limit| now_ns.saturating_add(limit.saturating_sub(used_ns)))
+    config
+        .time_limit_ns
+        .map(|limit| now_ns.saturating_add(limit.saturating_sub(used_ns)))
 }
 
 impl Watchdog<'_> {
@@ -72,7 +77,9 @@ impl Watchdog<'_> {
             control.set_desired(Desired::Stop);
             self.console.say("stopping all tori at one boundary");
         }
-        self.stopping.patience_ns.get_or_insert(self.now_ns + STOP_PATIENCE_NS);
+        self.stopping
+            .patience_ns
+            .get_or_insert(self.now_ns + STOP_PATIENCE_NS);
     }
 
     /// A signal asked for it; a second one has no patience.
@@ -80,13 +87,19 @@ impl Watchdog<'_> {
         if self.stopping.patience_ns.is_none() {
             return self.request_stop();
         }
-        self.abandon(None, "killed by a second signal while it was stopping; `start --resume` continues it");
+        self.abandon(
+            None,
+            "killed by a second signal while it was stopping; `start --resume` continues it",
+        );
     }
 
     /// Decides the boundary once one is wanted, and loses patience when nothing moves.
     pub(super) fn pursue_stop(&mut self) {
         let wanted = self.stopping.patience_ns.is_some();
-        let limit_over = self.stopping.limit_ns.is_some_and(|limit_ns| self.now_ns >= limit_ns);
+        let limit_over = self
+            .stopping
+            .limit_ns
+            .is_some_and(|limit_ns| self.now_ns >= limit_ns);
         if (wanted || limit_over) && !self.stopping.decided {
             self.decide_stop();
         }
@@ -103,8 +116,12 @@ impl Watchdog<'_> {
     }
 
     fn watch_patience(&mut self) {
-        let Some(patience_ns) = self.stopping.patience_ns else { return };
-        let progress = (0..self.slots.len()).map(|index| self.status(index).boundary()).sum();
+        let Some(patience_ns) = self.stopping.patience_ns else {
+            return;
+        };
+        let progress = (0..self.slots.len())
+            .map(|index| self.status(index).boundary())
+            .sum();
         if progress != self.stopping.progress {
             self.stopping.progress = progress;
             self.stopping.patience_ns = Some(self.now_ns + STOP_PATIENCE_NS);
@@ -119,12 +136,20 @@ impl Watchdog<'_> {
 
     /// All workers have finished: where, and as what?
     pub(super) fn judge_end(&mut self) -> RunEnd {
-        let boundaries: Vec<u64> = self.post.segment.regions.iter().map(|region| region.ring.head()).collect();
+        let boundaries: Vec<u64> = self
+            .post
+            .segment
+            .regions
+            .iter()
+            .map(|region| region.ring.head())
+            .collect();
         let control = self.post.segment.control.reader();
         let asked = control.desired() == Some(Desired::Stop);
         let end = judge(&boundaries, control.stop_decided(), asked);
         if end == RunEnd::Failed {
-            let text = format!("the tori finished at different boundaries, {boundaries:?}; this is a defect of braid");
+            let text = format!(
+                "the tori finished at different boundaries, {boundaries:?}; this is a defect of braid"
+            );
             self.post.segment.control.set_failure(None, &text);
         }
         end

@@ -28,7 +28,13 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [State; 5] = [State::Alive, State::Killed, State::Fenced, State::Resting, State::Over];
+    pub const ALL: [State; 5] = [
+        State::Alive,
+        State::Killed,
+        State::Fenced,
+        State::Resting,
+        State::Over,
+    ];
 }
 
 /// What can happen to it.
@@ -163,7 +169,10 @@ mod tests {
     #[test]
     fn every_combination_matches_exactly_one_row() {
         for (state, event, intent) in combinations() {
-            let rows = TABLE.iter().filter(|row| row.matches(state, event, intent)).count();
+            let rows = TABLE
+                .iter()
+                .filter(|row| row.matches(state, event, intent))
+                .count();
             assert_eq!(rows, 1, "{state:?} {event:?} {intent:?}");
         }
     }
@@ -180,7 +189,10 @@ mod tests {
         for (state, event, intent) in combinations() {
             let (_, action) = decide(state, event, intent);
             if action == Action::Spawn {
-                assert_eq!((state, event, intent), (State::Resting, Event::RestartDue, Intent::GoOn));
+                assert_eq!(
+                    (state, event, intent),
+                    (State::Resting, Event::RestartDue, Intent::GoOn)
+                );
             }
             if action == Action::PlanRestart {
                 assert_eq!((state, event), (State::Fenced, Event::LockFree));

@@ -25,7 +25,9 @@ impl Watchdog<'_> {
 
     /// The processes whose pidfd said so are dead: collects how they ended.
     pub(super) fn reap(&mut self, exited: &[bool]) {
-        let living: Vec<usize> = (0..self.slots.len()).filter(|&i| self.slots[i].process.is_some()).collect();
+        let living: Vec<usize> = (0..self.slots.len())
+            .filter(|&i| self.slots[i].process.is_some())
+            .collect();
         for (&index, _) in living.iter().zip(exited).filter(|(_, exited)| **exited) {
             let slot = &mut self.slots[index];
             let Some(process) = &slot.process else { continue };
@@ -52,11 +54,16 @@ impl Watchdog<'_> {
         let slot = &mut self.slots[index];
         let Some(process) = &slot.process else { return };
         slot.hung = true;
-        self.post.segment.control.set_killed_at_ns(slot.torus, self.now_ns);
+        self.post
+            .segment
+            .control
+            .set_killed_at_ns(slot.torus, self.now_ns);
         // A process that has just died cannot be signalled; its pidfd says so in the next pass.
         let _ = process.pidfd.send_signal(nix::libc::SIGKILL);
         let (torus, pid) = (slot.torus, process.pid);
-        self.console.say(&format!("torus {torus} makes no progress: killed process {pid}, replacing it"));
+        self.console.say(&format!(
+            "torus {torus} makes no progress: killed process {pid}, replacing it"
+        ));
     }
 
     fn note_death(&mut self, index: usize) {
@@ -78,11 +85,19 @@ impl Watchdog<'_> {
         let from_outside = death::from_outside(slot.ending) && !slot.hung;
         let cause = death::in_words(death::cause(slot.ending, slot.hung));
         let torus = slot.torus;
-        match slot.policy.on_death(Death { progressed, from_outside }) {
+        match slot.policy.on_death(Death {
+            progressed,
+            from_outside,
+        }) {
             Verdict::RestartAfter(pause_ns) => {
                 slot.restart_ns = self.now_ns + pause_ns;
-                let pause = if pause_ns == 0 { String::new() } else { format!(" in {}", show::span(pause_ns)) };
-                self.console.say(&format!("torus {torus} died ({cause}); restarting it{pause}"));
+                let pause = if pause_ns == 0 {
+                    String::new()
+                } else {
+                    format!(" in {}", show::span(pause_ns))
+                };
+                self.console
+                    .say(&format!("torus {torus} died ({cause}); restarting it{pause}"));
             }
             Verdict::GiveUp(times) => {
                 slot.state = State::Over;

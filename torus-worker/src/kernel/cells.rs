@@ -61,7 +61,11 @@ pub(super) struct Cells<C> {
 impl<C: Pod> Cells<C> {
     pub(super) fn new(count: u32) -> Cells<C> {
         let count = count as usize;
-        Cells { heads: bytemuck::zeroed_vec(count), states: bytemuck::zeroed_vec(count), active: 0 }
+        Cells {
+            heads: bytemuck::zeroed_vec(count),
+            states: bytemuck::zeroed_vec(count),
+            active: 0,
+        }
     }
 
     /// No process and no edge in any cell.

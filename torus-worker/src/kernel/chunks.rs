@@ -24,11 +24,18 @@ impl Packed {
     #[inline(always)]
     pub(super) fn new(event: Event) -> Packed {
         let Event { dst, src, payload } = event;
-        Packed { place: u64::from(dst) | u64::from(src.0) << 32, payload: payload as u64 }
+        Packed {
+            place: u64::from(dst) | u64::from(src.0) << 32,
+            payload: payload as u64,
+        }
     }
 
     pub(super) fn event(self) -> Event {
-        Event { dst: self.place as u32, src: Source((self.place >> 32) as u32), payload: self.payload as i64 }
+        Event {
+            dst: self.place as u32,
+            src: Source((self.place >> 32) as u32),
+            payload: self.payload as i64,
+        }
     }
 }
 
@@ -122,4 +129,5 @@ impl Chunks {
 const FAR_WORDS: usize = 3 * FAR_ROOM as usize;
 
 const _: () = assert!(size_of::<Packed>() == size_of::<Event>());
-const _: () = assert!(FAR_WORDS * 8 <= size_of::<Packed>() * NEAR_ROOM as usize && size_of::<TimedEvent>() == 24);
+const _: () =
+    assert!(FAR_WORDS * 8 <= size_of::<Packed>() * NEAR_ROOM as usize && size_of::<TimedEvent>() == 24);

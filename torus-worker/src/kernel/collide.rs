@@ -5,8 +5,6 @@
 //! this tick went there; such runs are chained to the first one. A bag is then a run, in place, or a chain, gathered.
 
 use super::cells::{Head, Target};
-use super::chunks::Packed;
-use super::digest::TickDigest;
 use super::prefetch::prefetch;
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::Event;
@@ -41,11 +39,10 @@ impl Run {
         (self.start & START) as usize
     }
 
-    /// Whether it is one event, and the only one for its cell at this tick.
+    /// Whether it begins exactly here and is not chained.
     #[inline(always)]
-    pub(super) fn is_single(self, next: Run) -> bool {
-        // No flags here; the next run may have some.
-        (next.start.wrapping_sub(self.start)) & !FOLLOWER & !LEADER == 1 && !self.is_chained()
+    pub(super) fn begins_at(self, start: u32) -> bool {
+        self.start == start
     }
 
     /// Whether other runs of this tick go to the same cell.
@@ -82,30 +79,30 @@ impl Collider {
         }
     }
 
-    /// Cuts `due` into runs and chains the runs of one cell. Returns the sum of the events' hashes: it comes along here
-    /// because this is the one pass that reads every due event in order.
-    pub(super) fn group(&mut self, due: &[Event], heads: &mut [Head], digest: TickDigest) -> u64 {
+    /// Cuts `due` into runs and chains the runs of one cell.
+    pub(super) fn group(&mut self, due: &[Event], heads: &mut [Head]) {
         if due.len() >= (u32::MAX - self.mark) as usize {
             heads.iter_mut().for_each(|head| head.seen = 0);
             self.mark = 1;
         }
         let mark = self.mark;
         let runs = &mut self.runs[..due.len() + 1];
-        let mut sum = 0u64;
         let mut count = 0;
         let mut cell = NONE;
-        let due: &[Packed] = bytemuck::cast_slice(due);
         for (at, event) in due.iter().enumerate() {
             if let Some(ahead) = due.get(at + AHEAD) {
-                prefetch(heads, ahead.place as u32 as usize);
+                prefetch(heads, ahead.dst as usize);
             }
-            sum = sum.wrapping_add(digest.packed(*event));
-            if event.place as u32 == cell {
+            if event.dst == cell {
                 continue;
             }
-            cell = event.place as u32;
+            cell = event.dst;
             let head = &mut heads[cell as usize];
-            let mut run = Run { cell, start: at as u32, target: head.target };
+            let mut run = Run {
+                cell,
+                start: at as u32,
+                target: head.target,
+            };
             let earlier = head.seen.wrapping_sub(mark);
             if earlier < count as u32 {
                 run.start |= FOLLOWER;
@@ -116,16 +113,25 @@ impl Collider {
             runs[count] = run;
             count += 1;
         }
-        runs[count] = Run { cell: 0, start: due.len() as u32, target: Target::zeroed() };
+        runs[count] = Run {
+            cell: 0,
+            start: due.len() as u32,
+            target: Target::zeroed(),
+        };
         self.mark += count as u32;
         self.count = count;
-        sum
     }
 
     /// The runs that `group` found, with [`BEHIND`] more.
     #[inline]
     pub(super) fn parts(&mut self) -> (&[Run], Gather<'_>) {
-        (&self.runs[..self.count + BEHIND], Gather { next: &self.next, bag: &mut self.bag })
+        (
+            &self.runs[..self.count + BEHIND],
+            Gather {
+                next: &self.next,
+                bag: &mut self.bag,
+            },
+        )
     }
 }
 
@@ -154,7 +160,8 @@ impl Gather<'_> {
         }
         let mut at = leader;
         while let Some(run) = runs.get(at) {
-            self.bag.extend_from_slice(&due[run.start()..runs[at + 1].start()]);
+            self.bag
+                .extend_from_slice(&due[run.start()..runs[at + 1].start()]);
             at = self.next[at] as usize;
         }
         sort_canonically(self.bag);
@@ -177,14 +184,18 @@ mod tests {
     use shm_layout::record::Source;
 
     fn bags(collider: &mut Collider, due: &mut [Event], heads: &mut [Head]) -> Vec<Vec<(u32, u32, i64)>> {
-        collider.group(due, heads, TickDigest::new(0));
+        collider.group(due, heads);
         let (runs, mut gather) = collider.parts();
         let plain = |event: &Event| (event.dst, event.src.0, event.payload);
         let mut bags = Vec::new();
         for (at, run) in runs[..runs.len() - BEHIND].iter().enumerate() {
             let bag = &mut due[run.start()..runs[at + 1].start()];
             sort_canonically(bag);
-            let bag = if run.is_chained() { gather.bag(runs, at, due) } else { bag };
+            let bag = if run.is_chained() {
+                gather.bag(runs, at, due)
+            } else {
+                bag
+            };
             if !bag.is_empty() {
                 bags.push(bag.iter().map(plain).collect());
             }
@@ -194,14 +205,27 @@ mod tests {
 
     #[test]
     fn runs_of_one_cell_become_one_sorted_bag() {
-        let event = |dst, src, payload| Event { dst, src: Source(src), payload };
+        let event = |dst, src, payload| Event {
+            dst,
+            src: Source(src),
+            payload,
+        };
         let mut heads = vec![Head::zeroed(); 8];
         let mut collider = Collider::new(16);
-        let mut due =
-            [event(3, 9, 1), event(3, 2, 5), event(1, 0, 0), event(3, 2, -5), event(1, 0, -1), event(3, 0, 0)];
+        let mut due = [
+            event(3, 9, 1),
+            event(3, 2, 5),
+            event(1, 0, 0),
+            event(3, 2, -5),
+            event(1, 0, -1),
+            event(3, 0, 0),
+        ];
         for _ in 0..3 {
             let found = bags(&mut collider, &mut due.clone(), &mut heads);
-            let expected = [vec![(3, 0, 0), (3, 2, -5), (3, 2, 5), (3, 9, 1)], vec![(1, 0, -1), (1, 0, 0)]];
+            let expected = [
+                vec![(3, 0, 0), (3, 2, -5), (3, 2, 5), (3, 9, 1)],
+                vec![(1, 0, -1), (1, 0, 0)],
+            ];
             assert_eq!(found, expected);
         }
         // Also when the marks start over.

@@ -19,18 +19,24 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(edge: Edge) -> Link {
-        Link { to: pack(edge.to), delay: edge.delay }
+        Link {
+            to: pack(edge.to),
+            delay: edge.delay,
+        }
     }
 
     #[inline(always)]
     pub(super) fn edge(self) -> Edge {
-        Edge { to: unpack(self.to), delay: self.delay }
+        Edge {
+            to: unpack(self.to),
+            delay: self.delay,
+        }
     }
 }
 
 #[inline(always)]
 fn pack(place: Place) -> u32 {
-    place.torus.index() as u32 * TORUS | place.cell
+    (place.torus.index() as u32 * TORUS) | place.cell
 }
 
 #[inline(always)]
@@ -40,7 +46,10 @@ fn unpack(to: u32) -> Place {
         1 => Torus::B,
         _ => Torus::C,
     };
-    Place { torus, cell: to % TORUS }
+    Place {
+        torus,
+        cell: to % TORUS,
+    }
 }
 
 /// What connecting two cells did.
@@ -64,7 +73,12 @@ impl Edges {
     pub(super) fn new(capacity: u32) -> Edges {
         // Positions are 31-bit numbers.
         let capacity = capacity.min(1 << 29);
-        Edges { pool: bytemuck::zeroed_vec(capacity as usize * 2), used: 0, count: 0, capacity }
+        Edges {
+            pool: bytemuck::zeroed_vec(capacity as usize * 2),
+            used: 0,
+            count: 0,
+            capacity,
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -120,7 +134,8 @@ impl Edges {
         }
         let start = heads[from as usize].target.first as usize;
         let room = wanted.min(self.size() - self.used);
-        self.pool.copy_within(start..start + degree as usize, self.used as usize);
+        self.pool
+            .copy_within(start..start + degree as usize, self.used as usize);
         heads[from as usize].set_edges(self.used, degree, room);
         self.used += room;
     }
@@ -165,7 +180,13 @@ mod tests {
     use super::*;
 
     fn edge(cell: u32, delay: u32) -> Edge {
-        Edge { to: Place { torus: Torus::B, cell }, delay }
+        Edge {
+            to: Place {
+                torus: Torus::B,
+                cell,
+            },
+            delay,
+        }
     }
 
     #[test]
@@ -176,7 +197,10 @@ mod tests {
         // Round by round every cell outgrows its room, so the pool fills with holes and is packed several times.
         for round in 0..20 {
             for cell in 0..cells {
-                assert_eq!(edges.connect(&mut heads, cell, edge(round, cell + 1)), Connected::Created);
+                assert_eq!(
+                    edges.connect(&mut heads, cell, edge(round, cell + 1)),
+                    Connected::Created
+                );
             }
         }
         assert_eq!(edges.connect(&mut heads, 0, edge(20, 1)), Connected::Full);
@@ -184,7 +208,11 @@ mod tests {
         for cell in 0..cells {
             let delay = |round| if (cell, round) == (0, 0) { 99 } else { cell + 1 };
             let expected: Vec<_> = (0..20).map(|round| edge(round, delay(round))).collect();
-            let found: Vec<_> = edges.of(heads[cell as usize]).iter().map(|link| link.edge()).collect();
+            let found: Vec<_> = edges
+                .of(heads[cell as usize])
+                .iter()
+                .map(|link| link.edge())
+                .collect();
             assert_eq!(found, expected);
         }
     }

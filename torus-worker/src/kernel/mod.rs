@@ -18,6 +18,7 @@ mod setup;
 mod site;
 mod slots;
 mod state;
+mod state_digest;
 mod tick;
 mod wheel;
 #[cfg(test)]
@@ -54,9 +55,16 @@ impl<M: Model> Kernel<M> {
     pub fn new(model: M, world: World, capacity: Capacity) -> Result<Self, KernelError> {
         if !world.has(world.torus) {
             let World { torus, tori, .. } = world;
-            return Err(KernelError::NoSuchPeer { torus, to: torus, tori });
+            return Err(KernelError::NoSuchPeer {
+                torus,
+                to: torus,
+                tori,
+            });
         }
-        Ok(Kernel { model, state: State::new(world, capacity) })
+        Ok(Kernel {
+            model,
+            state: State::new(world, capacity),
+        })
     }
 
     /// Lets the model fill the empty torus: the state at boundary 0.
@@ -64,7 +72,9 @@ impl<M: Model> Kernel<M> {
     /// # Errors
     /// What does not fit.
     pub fn set_up(&mut self) -> Result<(), KernelError> {
-        self.model.set_up(&mut Setup { state: &mut self.state })?;
+        self.model.set_up(&mut Setup {
+            state: &mut self.state,
+        })?;
         self.pack_edges();
         Ok(())
     }
@@ -125,7 +135,9 @@ impl<M: Model> Kernel<M> {
     /// A capacity is used up.
     pub fn run_observed(&mut self, end: u64, visit: impl FnMut(u64, &Event)) -> Result<(), KernelError> {
         let mut observer = InOrder(visit);
-        self.state.run(&self.model, end, u64::MAX, &mut observer).map(|_| ())
+        self.state
+            .run(&self.model, end, u64::MAX, &mut observer)
+            .map(|_| ())
     }
 
     /// Sends an event to a cell of a peer, outside any edge. It arrives at its time, or at the floor of the interval if
@@ -169,7 +181,11 @@ impl<M: Model> Kernel<M> {
 
     /// The number of out-edges of a cell.
     pub fn out_degree(&self, from: u32) -> usize {
-        self.state.cells.heads.get(from as usize).map_or(0, |head| head.target.degree() as usize)
+        self.state
+            .cells
+            .heads
+            .get(from as usize)
+            .map_or(0, |head| head.target.degree() as usize)
     }
 
     /// Time of the last executed event, in ticks; 0 at first.
@@ -209,7 +225,8 @@ impl<M: Model> Kernel<M> {
 
     /// The boundary value of a cell; 0 without a process.
     pub fn cell_value(&self, cell: u32) -> i32 {
-        self.process(cell).map_or(0, |process| self.model.boundary_value(process))
+        self.process(cell)
+            .map_or(0, |process| self.model.boundary_value(process))
     }
 
     /// The boundary values of the face x = 0, one per cell, for as many as `face` has room for.
@@ -222,9 +239,15 @@ impl<M: Model> Kernel<M> {
     /// The conserved quantity in cells and pending events, modulo 2^64. What was sent to peers and is not yet taken in
     /// there is in neither torus: count it from the strands.
     pub fn conserved_total(&self) -> i64 {
-        let cells = self.state.cells.processes().map(|(_, process)| self.model.conserved_in_cell(process));
+        let cells = self
+            .state
+            .cells
+            .processes()
+            .map(|(_, process)| self.model.conserved_in_cell(process));
         let mut total = cells.fold(0, i64::wrapping_add);
-        self.state.wheel.visit(|_, event| total = total.wrapping_add(self.model.conserved_in_event(event)));
+        self.state
+            .wheel
+            .visit(|_, event| total = total.wrapping_add(self.model.conserved_in_event(event)));
         total
     }
 
@@ -232,7 +255,12 @@ impl<M: Model> Kernel<M> {
     pub fn pending_events(&self) -> Vec<TimedEvent> {
         let mut events = Vec::with_capacity(self.state.wheel.pending() as usize);
         self.state.wheel.visit(|time, &Event { dst, src, payload }| {
-            events.push(TimedEvent { time, dst, src, payload });
+            events.push(TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            });
         });
         events.sort_unstable_by_key(|event| (event.time, event.dst, event.src.0, event.payload));
         events

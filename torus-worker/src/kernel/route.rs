@@ -25,7 +25,12 @@ impl Remote {
         for peer in peers {
             buffers[peer.index()] = Vec::with_capacity(capacity);
         }
-        Remote { buffers, capacity, floor: 0, overflown: false }
+        Remote {
+            buffers,
+            capacity,
+            floor: 0,
+            overflown: false,
+        }
     }
 
     /// Empties the buffers; no event arrives before `floor` from now on.
@@ -47,7 +52,15 @@ impl Remote {
     #[inline(never)]
     fn emit(&mut self, link: Link, time: u64, src: Source, payload: i64) {
         let Place { torus, cell } = link.edge().to;
-        self.push(torus.index(), TimedEvent { time, dst: cell, src, payload });
+        self.push(
+            torus.index(),
+            TimedEvent {
+                time,
+                dst: cell,
+                src,
+                payload,
+            },
+        );
     }
 
     /// Appends an event; it arrives at its time, or at the floor if that is later.
@@ -112,9 +125,17 @@ impl Outbox<'_> {
         // Without the torus if it is this one.
         let dst = link.to ^ self.home;
         if dst < TORUS {
-            self.wheel.emit(delay, Packed::new(Event { dst, src: self.source, payload }));
+            self.wheel.emit(
+                delay,
+                Packed::new(Event {
+                    dst,
+                    src: self.source,
+                    payload,
+                }),
+            );
         } else {
-            self.remote.emit(*link, self.tick + u64::from(delay), self.source, payload);
+            self.remote
+                .emit(*link, self.tick + u64::from(delay), self.source, payload);
         }
     }
 

@@ -36,7 +36,11 @@ impl<M: Model> Setup<'_, M> {
 
     /// The out-degree of a cell.
     pub fn out_degree(&self, cell: u32) -> usize {
-        self.state.cells.heads.get(cell as usize).map_or(0, |head| head.target.degree() as usize)
+        self.state
+            .cells
+            .heads
+            .get(cell as usize)
+            .map_or(0, |head| head.target.degree() as usize)
     }
 
     /// Schedules an event for a cell of this torus.

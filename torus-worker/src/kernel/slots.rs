@@ -14,7 +14,11 @@ pub(super) struct Level {
 }
 
 impl Level {
-    pub(super) const EMPTY: Level = Level { first: [0; SLOTS], cursor: [0; SLOTS], occupied: [0; SLOTS / 64] };
+    pub(super) const EMPTY: Level = Level {
+        first: [0; SLOTS],
+        cursor: [0; SLOTS],
+        occupied: [0; SLOTS / 64],
+    };
 
     #[inline]
     pub(super) fn is_occupied(&self, slot: usize) -> bool {
@@ -71,7 +75,11 @@ mod tests {
                 assert_eq!(level.distance_from(start), None);
                 level.occupy(slot, 0);
                 let distance = (slot + SLOTS - start) % SLOTS;
-                assert_eq!(level.distance_from(start), Some(distance as u64), "{start} to {slot}");
+                assert_eq!(
+                    level.distance_from(start),
+                    Some(distance as u64),
+                    "{start} to {slot}"
+                );
                 assert_eq!(level.lowest(), Some(slot));
             }
         }

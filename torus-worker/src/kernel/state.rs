@@ -85,14 +85,23 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     pub(super) fn schedule(&mut self, event: TimedEvent) -> Result<(), KernelError> {
-        let TimedEvent { time, dst, src, payload } = event;
+        let TimedEvent {
+            time,
+            dst,
+            src,
+            payload,
+        } = event;
         let torus = self.world.torus;
         self.check_cell(dst)?;
         if time > TIME_MAX {
             return Err(KernelError::TimeOverflow { torus, time });
         }
         if time < self.last_time {
-            return Err(KernelError::Past { torus, time, last_time: self.last_time });
+            return Err(KernelError::Past {
+                torus,
+                time,
+                last_time: self.last_time,
+            });
         }
         if self.wheel.pending() >= u64::from(self.capacity.pending) {
             return Err(self.full(Resource::Pending, time));
@@ -118,16 +127,33 @@ impl<C: bytemuck::Pod> State<C> {
             Resource::Edges => self.capacity.edges,
             Resource::RemotePerInterval => self.capacity.remote_per_interval,
         };
-        KernelError::Capacity { what, torus: self.world.torus, tick, capacity }
+        KernelError::Capacity {
+            what,
+            torus: self.world.torus,
+            tick,
+            capacity,
+        }
     }
 
     fn check_cell(&self, cell: u32) -> Result<(), KernelError> {
         let cells = self.cells.count();
-        if cell < cells { Ok(()) } else { Err(KernelError::NoSuchCell { torus: self.world.torus, cell, cells }) }
+        if cell < cells {
+            Ok(())
+        } else {
+            Err(KernelError::NoSuchCell {
+                torus: self.world.torus,
+                cell,
+                cells,
+            })
+        }
     }
 
     fn check_peer(&self, to: Torus) -> Result<(), KernelError> {
         let World { torus, tori, .. } = self.world;
-        if to != torus && self.world.has(to) { Ok(()) } else { Err(KernelError::NoSuchPeer { torus, to, tori }) }
+        if to != torus && self.world.has(to) {
+            Ok(())
+        } else {
+            Err(KernelError::NoSuchPeer { torus, to, tori })
+        }
     }
 }

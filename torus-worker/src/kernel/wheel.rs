@@ -100,7 +100,7 @@ impl Wheel {
     #[inline(always)]
     fn push_near(&mut self, slot: usize, event: Packed) {
         let mut position = self.near.cursor[slot];
-        if position % NEAR_ROOM == 0 {
+        if position & (NEAR_ROOM - 1) == 0 {
             match self.extend_near(slot) {
                 Some(start) => position = start,
                 None => return,
@@ -119,7 +119,8 @@ impl Wheel {
             return None;
         };
         if self.near.is_occupied(slot) {
-            self.chunks.set_next(self.near.cursor[slot] / NEAR_ROOM - 1, chunk);
+            self.chunks
+                .set_next(self.near.cursor[slot] / NEAR_ROOM - 1, chunk);
         } else {
             self.near.occupy(slot, chunk);
         }
@@ -146,7 +147,16 @@ impl Wheel {
             }
             cursor = chunk * NEAR_ROOM;
         }
-        self.chunks.put_far(cursor / NEAR_ROOM, cursor % NEAR_ROOM, TimedEvent { time, dst, src, payload });
+        self.chunks.put_far(
+            cursor / NEAR_ROOM,
+            cursor % NEAR_ROOM,
+            TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            },
+        );
         level.cursor[slot] = cursor + 1;
         self.far_start = self.far_start.min(time >> (8 * byte) << (8 * byte));
     }
@@ -181,26 +191,41 @@ impl Wheel {
     #[inline(never)]
     fn spread(&mut self) {
         self.base = self.far_start;
-        let Some((level, slot)) = self.earliest_far() else { return };
+        let Some((level, slot)) = self.earliest_far() else {
+            return;
+        };
         let (mut chunk, cursor) = self.far[level].vacate(slot);
         let last = (cursor - 1) / NEAR_ROOM;
         self.far_start = match self.earliest_far() {
             Some((level, slot)) => {
                 let shift = 8 * (level as u32 + 1);
-                let above = self.base.checked_shr(shift + 8).map_or(0, |high| high << (shift + 8));
+                let above = self
+                    .base
+                    .checked_shr(shift + 8)
+                    .map_or(0, |high| high << (shift + 8));
                 above | (slot as u64) << shift
             }
             None => NEVER,
         };
         loop {
-            let count = if chunk == last { cursor - last * NEAR_ROOM } else { FAR_ROOM };
+            let count = if chunk == last {
+                cursor - last * NEAR_ROOM
+            } else {
+                FAR_ROOM
+            };
             let mut events = [TimedEvent::default(); FAR_ROOM as usize];
             let events = &mut events[..count as usize];
             events.copy_from_slice(self.chunks.far(chunk, count));
             let next = self.chunks.next(chunk);
             self.chunks.give_back(chunk, chunk);
             self.pending -= u64::from(count);
-            for &TimedEvent { time, dst, src, payload } in events.iter() {
+            for &TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            } in events.iter()
+            {
                 self.push(time, Event { dst, src, payload });
             }
             if chunk == last {
@@ -212,7 +237,10 @@ impl Wheel {
 
     /// Level (from 0 for times that differ from `base` in byte 1) and slot of the earliest far events.
     fn earliest_far(&self) -> Option<(usize, usize)> {
-        self.far.iter().enumerate().find_map(|(level, slots)| slots.lowest().map(|slot| (level, slot)))
+        self.far
+            .iter()
+            .enumerate()
+            .find_map(|(level, slots)| slots.lowest().map(|slot| (level, slot)))
     }
 
     /// Moves the events of tick `base` into `due`, which has room for all pending events.
@@ -269,7 +297,13 @@ impl Wheel {
     pub(super) fn visit(&self, mut visit: impl FnMut(u64, &Event)) {
         self.visit_near(|time, events| events.iter().for_each(|event| visit(time, event)));
         self.visit_far(|events| {
-            for &TimedEvent { time, dst, src, payload } in events {
+            for &TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            } in events
+            {
                 visit(time, &Event { dst, src, payload });
             }
         });

@@ -12,7 +12,11 @@ enum Step {
     /// Schedule events this many ticks after the last executed one.
     Schedule(Vec<u64>),
     /// Execute so many ticks that have events, each emitting events with these delays, before this much later.
-    Run { ticks: usize, delays: Vec<u32>, span: u64 },
+    Run {
+        ticks: usize,
+        delays: Vec<u32>,
+        span: u64,
+    },
 }
 
 /// Distances near, on, and far beyond every edge between two levels.
@@ -49,7 +53,11 @@ impl Oracle {
         self.number += 1;
         self.count += 1;
         self.pending.entry(time).or_default().push(self.number);
-        Some(Event { dst: 0, src: Source(0), payload: self.number })
+        Some(Event {
+            dst: 0,
+            src: Source(0),
+            payload: self.number,
+        })
     }
 
     fn take(&mut self, end: u64) -> Option<(u64, Vec<i64>)> {
@@ -67,7 +75,11 @@ fn run(wheel: &mut Wheel, oracle: &mut Oracle, ticks: usize, delays: &[u32], spa
     for _ in 0..ticks {
         let tick = wheel.next_tick(end);
         let expected = oracle.take(end);
-        assert_eq!(tick, expected.as_ref().map(|(time, _)| *time), "next tick before {end}");
+        assert_eq!(
+            tick,
+            expected.as_ref().map(|(time, _)| *time),
+            "next tick before {end}"
+        );
         let Some((time, expected)) = expected else { return };
         wheel.take(&mut due);
         let mut found: Vec<_> = due.iter().map(|event| event.payload).collect();
@@ -118,7 +130,11 @@ proptest! {
 fn no_event_is_lost_up_to_the_capacity_however_it_is_spread() {
     // One event in as many different slots as there can be, then the rest in one.
     let mut wheel = Wheel::new(5000);
-    let event = |payload| Event { dst: 0, src: Source(0), payload };
+    let event = |payload| Event {
+        dst: 0,
+        src: Source(0),
+        payload,
+    };
     for slot in 0..2048u64 {
         let (level, byte) = (slot / 256, slot % 256);
         wheel.push(byte << (8 * level).min(53), event(slot as i64));

@@ -19,7 +19,8 @@ pub struct Visits {
 
 impl Model for Cascade {
     const NAME: &'static str = "cascade";
-    const ABOUT: &'static str = "Every event runs along all out-edges of its cell; positive ones shorten them, others lengthen them";
+    const ABOUT: &'static str =
+        "Every event runs along all out-edges of its cell; positive ones shorten them, others lengthen them";
     const COUPLING: Coupling = Coupling::None;
     type Cell = Visits;
 
@@ -32,7 +33,11 @@ impl Model for Cascade {
     }
 
     fn capacity(&self, _world: &World) -> CapacityHint {
-        CapacityHint { pending: 1 << 16, edges: 1 << 16, remote_per_interval: 1 << 12 }
+        CapacityHint {
+            pending: 1 << 16,
+            edges: 1 << 16,
+            remote_per_interval: 1 << 12,
+        }
     }
 
     #[inline]
@@ -46,7 +51,11 @@ impl Model for Cascade {
             let shortens = event.payload as i32 > 0;
             for index in 0..out.out_degree() {
                 let delay = out.edge(index).delay;
-                let delay = if shortens { delay.saturating_sub(1).max(1) } else { delay.saturating_add(1) };
+                let delay = if shortens {
+                    delay.saturating_sub(1).max(1)
+                } else {
+                    delay.saturating_add(1)
+                };
                 out.send(index, delay, payload);
             }
         }

@@ -5,21 +5,29 @@
 //! period however many neighbours and peers touch it, and the number of pending events stays bounded.
 
 use crate::model::{
-    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec, Parameters, Place,
-    Setup, Site, World,
+    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec,
+    Parameters, Place, Setup, Site, World,
 };
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Source, TimedEvent};
 use shm_layout::torus::Torus;
 
 const PARAMETERS: &[ParameterSpec] = &[
-    ParameterSpec { name: "hot", default: "1000000", meaning: "units of heat that torus A starts with; may be negative" },
+    ParameterSpec {
+        name: "hot",
+        default: "1000000",
+        meaning: "units of heat that torus A starts with; may be negative",
+    },
     ParameterSpec {
         name: "spread",
         default: "1",
         meaning: "side in cells of the cube from (0,0,0) on over which they are spread evenly, 1 to 128",
     },
-    ParameterSpec { name: "period", default: "50", meaning: "ticks from one exchange between neighbours to the next, 1 to 65536" },
+    ParameterSpec {
+        name: "period",
+        default: "50",
+        meaning: "ticks from one exchange between neighbours to the next, 1 to 65536",
+    },
 ];
 
 /// The model `heat`.
@@ -45,8 +53,17 @@ impl Heat {
         let [x, y, z] = lattice.sides().map(|side| i64::from(side.min(self.spread)));
         let count = x * y * z;
         let coordinates = (0..x).flat_map(|x| (0..y).flat_map(move |y| (0..z).map(move |z| (x, y, z))));
-        let share = |at| if at == 0 { self.hot / count + self.hot % count } else { self.hot / count };
-        (0..).zip(coordinates).map(|(at, (x, y, z))| (lattice.cell(x, y, z), share(at))).collect()
+        let share = |at| {
+            if at == 0 {
+                self.hot / count + self.hot % count
+            } else {
+                self.hot / count
+            }
+        };
+        (0..)
+            .zip(coordinates)
+            .map(|(at, (x, y, z))| (lattice.cell(x, y, z), share(at)))
+            .collect()
     }
 }
 
@@ -84,14 +101,28 @@ impl Model for Heat {
         for cell in 0..world.lattice.cells() {
             setup.spawn(cell, Store::default())?;
             for neighbour in world.lattice.neighbours(cell) {
-                let to = Place { torus: world.torus, cell: neighbour };
-                setup.connect(cell, Edge { to, delay: self.period })?;
+                let to = Place {
+                    torus: world.torus,
+                    cell: neighbour,
+                };
+                setup.connect(
+                    cell,
+                    Edge {
+                        to,
+                        delay: self.period,
+                    },
+                )?;
             }
         }
         if world.torus == Torus::A {
             for (cell, amount) in self.hot_cells(&world) {
                 let src = Source::model(world.torus, cell);
-                setup.schedule(TimedEvent { time: 0, dst: cell, src, payload: amount })?;
+                setup.schedule(TimedEvent {
+                    time: 0,
+                    dst: cell,
+                    src,
+                    payload: amount,
+                })?;
             }
         }
         Ok(())
@@ -99,7 +130,9 @@ impl Model for Heat {
 
     #[inline]
     fn handle(&self, site: &mut Site<'_, Store>, bag: &[Event], out: &mut Outbox<'_>) {
-        let arrived = bag.iter().fold(0i64, |sum, event| sum.wrapping_add(event.payload));
+        let arrived = bag
+            .iter()
+            .fold(0i64, |sum, event| sum.wrapping_add(event.payload));
         if site.process().is_none() {
             site.spawn(Store::default());
         }

@@ -2,8 +2,8 @@
 //! synthetic workloads*, 1990). A fixed population of events hops along random out-edges with random delays.
 
 use crate::model::{
-    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec, Parameters, Place,
-    Setup, Site, World,
+    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec,
+    Parameters, Place, Setup, Site, World,
 };
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Source, TimedEvent};
@@ -14,7 +14,11 @@ const PARAMETERS: &[ParameterSpec] = &[
         default: "cells",
         meaning: "events per torus, spread evenly over the cells; \"cells\" means one per cell",
     },
-    ParameterSpec { name: "degree", default: "2", meaning: "out-edges of each cell to random cells of its torus, 1 to 64" },
+    ParameterSpec {
+        name: "degree",
+        default: "2",
+        meaning: "out-edges of each cell to random cells of its torus, 1 to 64",
+    },
     ParameterSpec {
         name: "remote",
         default: "0",
@@ -56,9 +60,16 @@ impl Phold {
         let mut stream = setup.stream(cell);
         // Past the draws for the cell's edges, one per round of cells.
         let draws = 2 * (self.degree + self.peers) + number / cells;
-        (0..draws).for_each(|_| { stream.draw(); });
+        (0..draws).for_each(|_| {
+            stream.draw();
+        });
         let time = 1 + stream.below(u64::from(self.max_delay));
-        TimedEvent { time, dst: cell, src: Source::model(setup.world().torus, cell), payload: 0 }
+        TimedEvent {
+            time,
+            dst: cell,
+            src: Source::model(setup.world().torus, cell),
+            payload: 0,
+        }
     }
 
     fn connect_cell(&self, setup: &mut Setup<'_, Self>, cell: u32) -> Result<(), KernelError> {
@@ -68,14 +79,32 @@ impl Phold {
         let mut degree = 0;
         while degree < self.degree as usize {
             // Drawing a cell twice creates no second edge, so draw again.
-            let to = Place { torus, cell: stream.below(cells) as u32 };
-            setup.connect(cell, Edge { to, delay: self.max_delay })?;
+            let to = Place {
+                torus,
+                cell: stream.below(cells) as u32,
+            };
+            setup.connect(
+                cell,
+                Edge {
+                    to,
+                    delay: self.max_delay,
+                },
+            )?;
             degree = setup.out_degree(cell);
         }
         if self.remote_below > 0 {
             for peer in setup.world().peers() {
-                let to = Place { torus: peer, cell: stream.below(cells) as u32 };
-                setup.connect(cell, Edge { to, delay: self.remote_delay + self.max_delay })?;
+                let to = Place {
+                    torus: peer,
+                    cell: stream.below(cells) as u32,
+                };
+                setup.connect(
+                    cell,
+                    Edge {
+                        to,
+                        delay: self.remote_delay + self.max_delay,
+                    },
+                )?;
             }
         }
         Ok(())
@@ -101,11 +130,26 @@ impl Model for Phold {
         let degree = parameters.integer("degree", 1..=64)? as u32;
         let remote = parameters.fraction("remote")?;
         let max_delay = parameters.integer("max_delay", 1..=256)? as u32;
-        let peers = if remote > 0.0 { world.peers().count() as u32 } else { 0 };
+        let peers = if remote > 0.0 {
+            world.peers().count() as u32
+        } else {
+            0
+        };
         // Exact: the product by a power of two loses nothing, and the cast truncates.
-        let remote_below = if peers > 0 { (remote * 4_294_967_296.0) as u64 } else { 0 };
+        let remote_below = if peers > 0 {
+            (remote * 4_294_967_296.0) as u64
+        } else {
+            0
+        };
         let remote_delay = u64::from(world.lag).saturating_mul(world.interval).min(1 << 30) as u32;
-        Ok(Phold { population, degree, remote_below, peers, max_delay, remote_delay })
+        Ok(Phold {
+            population,
+            degree,
+            remote_below,
+            peers,
+            max_delay,
+            remote_delay,
+        })
     }
 
     /// Without remote events the population is all there is; the other half is for injected ones. With them, the
@@ -116,9 +160,17 @@ impl Model for Phold {
         let edges = world.lattice.cells() * (self.degree + self.peers);
         if self.remote_below == 0 {
             let pending = (2 * self.population).max(1024);
-            return CapacityHint { pending, edges, remote_per_interval: 1024 };
+            return CapacityHint {
+                pending,
+                edges,
+                remote_per_interval: 1024,
+            };
         }
-        CapacityHint { pending: 2 * self.population + 2048, edges, remote_per_interval: self.population + 2048 }
+        CapacityHint {
+            pending: 2 * self.population + 2048,
+            edges,
+            remote_per_interval: self.population + 2048,
+        }
     }
 
     fn set_up(&self, setup: &mut Setup<'_, Self>) -> Result<(), KernelError> {

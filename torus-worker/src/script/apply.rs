@@ -15,7 +15,10 @@ impl Coordinates {
     }
 
     fn place(&self, lattice: &Lattice) -> Place {
-        Place { torus: self.torus, cell: self.cell(lattice) }
+        Place {
+            torus: self.torus,
+            cell: self.cell(lattice),
+        }
     }
 }
 
@@ -44,7 +47,11 @@ impl Script {
                 Command::Dump => "dump",
                 _ => continue,
             };
-            return Err(ScriptError::OnlyRunScript { file: self.file.clone(), line: number, command });
+            return Err(ScriptError::OnlyRunScript {
+                file: self.file.clone(),
+                line: number,
+                command,
+            });
         }
         Ok(())
     }
@@ -52,7 +59,12 @@ impl Script {
     pub(super) fn check_tori(&self, tori: u8) -> Result<(), ScriptError> {
         for &Line { number, command } in &self.lines {
             if let Some(torus) = command.beyond(tori) {
-                return Err(ScriptError::NoSuchTorus { file: self.file.clone(), line: number, torus, tori });
+                return Err(ScriptError::NoSuchTorus {
+                    file: self.file.clone(),
+                    line: number,
+                    torus,
+                    tori,
+                });
             }
         }
         Ok(())
@@ -72,14 +84,22 @@ impl Script {
         Ok(())
     }
 
-    pub(super) fn apply_line<M: Model>(&self, line: &Line, kernel: &mut Kernel<M>) -> Result<(), ScriptError> {
+    pub(super) fn apply_line<M: Model>(
+        &self,
+        line: &Line,
+        kernel: &mut Kernel<M>,
+    ) -> Result<(), ScriptError> {
         let lattice = kernel.world().lattice;
         let own = kernel.world().torus;
         match line.command {
             Command::Process(at) if at.torus == own => kernel.spawn(at.cell(&lattice), M::Cell::zeroed()),
-            Command::Edge { from, to, delay } if from.torus == own => {
-                kernel.connect(from.cell(&lattice), Edge { to: to.place(&lattice), delay })
-            }
+            Command::Edge { from, to, delay } if from.torus == own => kernel.connect(
+                from.cell(&lattice),
+                Edge {
+                    to: to.place(&lattice),
+                    delay,
+                },
+            ),
             Command::Inject { to, from, payload } if to.torus == own => kernel.schedule(TimedEvent {
                 time: kernel.last_time(),
                 dst: to.cell(&lattice),
@@ -92,6 +112,10 @@ impl Script {
     }
 
     pub(super) fn refused(&self, line: &Line, error: KernelError) -> ScriptError {
-        ScriptError::Refused { file: self.file.clone(), line: line.number, error }
+        ScriptError::Refused {
+            file: self.file.clone(),
+            line: line.number,
+            error,
+        }
     }
 }

@@ -92,7 +92,9 @@ pub enum ScriptError {
         found: String,
     },
     /// A command that only `run-script` knows.
-    #[error("{file}:{line}: `{command}` cannot be used with `start`, which sets its end by --until; remove the line")]
+    #[error(
+        "{file}:{line}: `{command}` cannot be used with `start`, which sets its end by --until; remove the line"
+    )]
     OnlyRunScript {
         /// The file.
         file: String,
@@ -147,13 +149,15 @@ impl Script {
 
     /// How many `edge` lines start on this torus: at least as many edges as it will have.
     pub fn edges(&self, torus: Torus) -> usize {
-        let is_edge = |line: &&Line| matches!(line.command, Command::Edge { from, .. } if from.torus == torus);
+        let is_edge =
+            |line: &&Line| matches!(line.command, Command::Edge { from, .. } if from.torus == torus);
         self.lines.iter().filter(is_edge).count()
     }
 
     /// How many `inject` lines are for this torus.
     pub fn injections(&self, torus: Torus) -> usize {
-        let is_inject = |line: &&Line| matches!(line.command, Command::Inject { to, .. } if to.torus == torus);
+        let is_inject =
+            |line: &&Line| matches!(line.command, Command::Inject { to, .. } if to.torus == torus);
         self.lines.iter().filter(is_inject).count()
     }
 }

@@ -62,9 +62,10 @@ mod tests {
     #[test]
     fn zero_bytes_are_hashed_as_if_one_by_one() {
         for word in [0, 1, 0x100, 0xff00_0000_0000_0000, u64::MAX, 0x12_0034] {
-            let plain = word.to_le_bytes().iter().fold(BASIS, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
-            });
+            let plain = word
+                .to_le_bytes()
+                .iter()
+                .fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
             let mut hash = OrderHash::default();
             hash.word(word);
             assert_eq!(hash.value(), plain, "{word:#x}");

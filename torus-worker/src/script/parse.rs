@@ -10,14 +10,24 @@ const COMMANDS: &str = "`process`, `edge`, `inject`, `run_until` or `dump`";
 pub(super) fn parse(file: &str, text: &str) -> Result<Script, ScriptError> {
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let mut words = Words { file, line: number, words: line.split_whitespace() };
+        let mut words = Words {
+            file,
+            line: number,
+            words: line.split_whitespace(),
+        };
         match words.words.next() {
             None => {}
             Some(word) if word.starts_with('#') => {}
-            Some(word) => lines.push(Line { number, command: words.command(word)? }),
+            Some(word) => lines.push(Line {
+                number,
+                command: words.command(word)?,
+            }),
         }
     }
-    Ok(Script { file: file.to_owned(), lines })
+    Ok(Script {
+        file: file.to_owned(),
+        lines,
+    })
 }
 
 /// The words of one line that are still to be read.
@@ -35,7 +45,11 @@ impl Words<'_> {
                 let from = self.coordinates("the cell that the edge starts from", Torus::A)?;
                 let to = self.coordinates("the cell that the edge leads to", Torus::A)?;
                 let expected = "the edge's delay, a whole number from 1 to 4294967295";
-                Command::Edge { from, to, delay: self.number(expected, |delay| *delay > 0)? }
+                Command::Edge {
+                    from,
+                    to,
+                    delay: self.number(expected, |delay| *delay > 0)?,
+                }
             }
             "inject" => {
                 let to = self.coordinates("the event's destination", Torus::A)?;
@@ -45,7 +59,11 @@ impl Words<'_> {
                     return Err(self.malformed(&expected, &format!("torus {}", from.torus)));
                 }
                 let expected = "the payload, a whole number from -2147483648 to 2147483647";
-                Command::Inject { to, from, payload: self.number(expected, |_| true)? }
+                Command::Inject {
+                    to,
+                    from,
+                    payload: self.number(expected, |_| true)?,
+                }
             }
             "run_until" => {
                 let expected = format!("a tick, a whole number from 0 to {}", TIME_MAX - 1);
@@ -56,7 +74,10 @@ impl Words<'_> {
         };
         match self.words.next() {
             None => Ok(command),
-            Some(word) => Err(self.malformed(&format!("the end of the line after `{name}`"), &format!("`{word}`"))),
+            Some(word) => Err(self.malformed(
+                &format!("the end of the line after `{name}`"),
+                &format!("`{word}`"),
+            )),
         }
     }
 
@@ -67,12 +88,25 @@ impl Words<'_> {
             None => (torus, first),
             Some((letter, x)) => match Torus::from_letter(letter) {
                 Some(torus) => (torus, x),
-                None => return Err(self.malformed("one of the tori A, B and C before the colon", &format!("`{first}`"))),
+                None => {
+                    return Err(self.malformed(
+                        "one of the tori A, B and C before the colon",
+                        &format!("`{first}`"),
+                    ));
+                }
             },
         };
-        let x = x.parse().map_err(|_| self.malformed(&expected, &format!("`{first}`")))?;
-        let [y, z] = [self.number(&expected, |_| true)?, self.number(&expected, |_| true)?];
-        Ok(Coordinates { torus, xyz: [x, y, z] })
+        let x = x
+            .parse()
+            .map_err(|_| self.malformed(&expected, &format!("`{first}`")))?;
+        let [y, z] = [
+            self.number(&expected, |_| true)?,
+            self.number(&expected, |_| true)?,
+        ];
+        Ok(Coordinates {
+            torus,
+            xyz: [x, y, z],
+        })
     }
 
     fn number<N: FromStr>(&mut self, expected: &str, accepts: impl Fn(&N) -> bool) -> Result<N, ScriptError> {
@@ -85,12 +119,19 @@ impl Words<'_> {
     where
         Self: 'w,
     {
-        self.words.next().ok_or_else(|| self.malformed(expected, "the end of the line"))
+        self.words
+            .next()
+            .ok_or_else(|| self.malformed(expected, "the end of the line"))
     }
 
     fn malformed(&self, expected: &str, found: &str) -> ScriptError {
         let file = self.file.to_owned();
-        ScriptError::Malformed { file, line: self.line, expected: expected.to_owned(), found: found.to_owned() }
+        ScriptError::Malformed {
+            file,
+            line: self.line,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        }
     }
 }
 
@@ -112,10 +153,21 @@ mod tests {
 
     #[test]
     fn every_command_is_understood_with_and_without_prefixes() {
-        assert_eq!(one("process -1 2 99"), Command::Process(at(Torus::A, [-1, 2, 99])));
-        let edge = Command::Edge { from: at(Torus::A, [1, 2, 3]), to: at(Torus::C, [4, 5, 6]), delay: 7 };
+        assert_eq!(
+            one("process -1 2 99"),
+            Command::Process(at(Torus::A, [-1, 2, 99]))
+        );
+        let edge = Command::Edge {
+            from: at(Torus::A, [1, 2, 3]),
+            to: at(Torus::C, [4, 5, 6]),
+            delay: 7,
+        };
         assert_eq!(one("edge A:1 2 3 C:4 5 6 7"), edge);
-        let inject = Command::Inject { to: at(Torus::B, [1, 2, 3]), from: at(Torus::B, [4, 5, 6]), payload: -7 };
+        let inject = Command::Inject {
+            to: at(Torus::B, [1, 2, 3]),
+            from: at(Torus::B, [4, 5, 6]),
+            payload: -7,
+        };
         assert_eq!(one("  inject B:1 2 3   4 5 6\t-7 "), inject);
         assert_eq!(one("run_until 5"), Command::RunUntil(5));
         assert_eq!(one("dump"), Command::Dump);
@@ -124,13 +176,22 @@ mod tests {
     #[test]
     fn blank_lines_and_comments_count_as_lines_only() {
         let script = parse("s", "# head\n\n  # more\r\ndump\r\n").unwrap();
-        assert_eq!(script.lines, [Line { number: 4, command: Command::Dump }]);
+        assert_eq!(
+            script.lines,
+            [Line {
+                number: 4,
+                command: Command::Dump
+            }]
+        );
     }
 
     #[test]
     fn any_i64_is_a_coordinate() {
         let text = format!("process {} 0 {}", i64::MIN, i64::MAX);
-        assert_eq!(one(&text), Command::Process(at(Torus::A, [i64::MIN, 0, i64::MAX])));
+        assert_eq!(
+            one(&text),
+            Command::Process(at(Torus::A, [i64::MIN, 0, i64::MAX]))
+        );
     }
 
     #[test]

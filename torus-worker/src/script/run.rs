@@ -36,14 +36,38 @@ pub enum RunScriptError {
 ///
 /// # Errors
 /// A line that the torus refuses, a capacity that is used up, or an output that cannot be written.
-pub fn run_script(script: &Script, sides: [u32; 3], pending: u32, out: impl Write) -> Result<(), RunScriptError> {
+pub fn run_script(
+    script: &Script,
+    sides: [u32; 3],
+    pending: u32,
+    out: impl Write,
+) -> Result<(), RunScriptError> {
     script.check_tori(1)?;
-    let world =
-        World { torus: Torus::A, tori: 1, lattice: Lattice::new(sides)?, interval: 1000, lag: 1, seed: 0 };
+    let world = World {
+        torus: Torus::A,
+        tori: 1,
+        lattice: Lattice::new(sides)?,
+        interval: 1000,
+        lag: 1,
+        seed: 0,
+    };
     let edges = u32::try_from(script.edges(Torus::A)).unwrap_or(u32::MAX);
-    let capacity = Capacity { pending, edges, remote_per_interval: 0, lanes: 0, lane_entries: 0, frames: 0 };
+    let capacity = Capacity {
+        pending,
+        edges,
+        remote_per_interval: 0,
+        lanes: 0,
+        lane_entries: 0,
+        frames: 0,
+    };
     let kernel = Kernel::new(Cascade, world, capacity)?;
-    let mut run = Run { script, kernel, edges: Vec::new(), order: OrderHash::default(), out };
+    let mut run = Run {
+        script,
+        kernel,
+        edges: Vec::new(),
+        order: OrderHash::default(),
+        out,
+    };
     for line in script.lines() {
         run.line(line)?;
     }
@@ -65,7 +89,9 @@ impl<W: Write> Run<'_, W> {
             Command::RunUntil(tick) => self.run_until(line, tick),
             Command::Dump => self.dump(),
             Command::Edge { from, .. } => self.edge(line, from.cell(&self.kernel.world().lattice)),
-            Command::Process(_) | Command::Inject { .. } => Ok(self.script.apply_line(line, &mut self.kernel)?),
+            Command::Process(_) | Command::Inject { .. } => {
+                Ok(self.script.apply_line(line, &mut self.kernel)?)
+            }
         }
     }
 
@@ -83,10 +109,19 @@ impl<W: Write> Run<'_, W> {
         let order = &mut self.order;
         let result = self.kernel.run_observed(tick.saturating_add(1), |time, event| {
             let Event { dst, src, payload } = *event;
-            order.event(&TimedEvent { time, dst, src, payload });
+            order.event(&TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            });
         });
         result.map_err(|error| self.script.refused(line, error))?;
-        let (total, pending, last_time) = (self.kernel.events(), self.kernel.pending(), self.kernel.last_time());
+        let (total, pending, last_time) = (
+            self.kernel.events(),
+            self.kernel.pending(),
+            self.kernel.last_time(),
+        );
         let (processed, hash) = (total - before, self.order.value());
         writeln!(
             self.out,
@@ -97,17 +132,30 @@ impl<W: Write> Run<'_, W> {
     }
 
     fn dump(&mut self) -> Result<(), RunScriptError> {
-        let delay = |&(from, ordinal): &(u32, usize)| self.kernel.edge(from, ordinal).map_or(0, |edge| edge.delay);
+        let delay =
+            |&(from, ordinal): &(u32, usize)| self.kernel.edge(from, ordinal).map_or(0, |edge| edge.delay);
         let delays: Vec<_> = self.edges.iter().map(delay).collect();
         let mut hash = OrderHash::default();
         delays.iter().for_each(|delay| hash.word(u64::from(*delay)));
-        let (count, sum) = (delays.len(), delays.iter().map(|delay| u64::from(*delay)).sum::<u64>());
-        writeln!(self.out, "edges {count} delay_sum {sum} delays_fnv1a64 {:016x}", hash.value())?;
+        let (count, sum) = (
+            delays.len(),
+            delays.iter().map(|delay| u64::from(*delay)).sum::<u64>(),
+        );
+        writeln!(
+            self.out,
+            "edges {count} delay_sum {sum} delays_fnv1a64 {:016x}",
+            hash.value()
+        )?;
 
         let pending = self.kernel.pending_events();
         let mut hash = OrderHash::default();
         pending.iter().for_each(|event| hash.event(event));
-        writeln!(self.out, "pending {} pending_fnv1a64 {:016x}", pending.len(), hash.value())?;
+        writeln!(
+            self.out,
+            "pending {} pending_fnv1a64 {:016x}",
+            pending.len(),
+            hash.value()
+        )?;
 
         for (index, delay) in delays.iter().take(EDGES_LISTED).enumerate() {
             writeln!(self.out, "edge {index} delay {delay}")?;

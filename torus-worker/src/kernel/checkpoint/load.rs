@@ -1,0 +1,169 @@
+//! From packed words to the state.
+
+use super::super::edges::Link;
+use super::super::error::{Resource, TIME_MAX};
+use super::super::state::State;
+use super::reader::Reader;
+use super::{LoadError, MAGIC};
+use shm_layout::record::{Event, Source};
+use shm_layout::torus::Torus;
+
+impl<C: bytemuck::Pod> State<C> {
+    pub(in super::super) fn load(&mut self, words: &[u64]) -> Result<(), LoadError> {
+        let mut reader = Reader::new(words);
+        let magic = reader.word()?;
+        if magic != MAGIC {
+            return Err(LoadError::Magic { found: magic });
+        }
+        self.check_shape(reader.word()?)?;
+        let [active, edges, pending] = [reader.word()?, reader.word()?, reader.word()?];
+        self.check_capacity(Resource::Edges, edges, self.capacity.edges)?;
+        self.check_capacity(Resource::Pending, pending, self.capacity.pending)?;
+        self.events = reader.word()?;
+        self.last_time = reader.word()?;
+        if self.last_time > TIME_MAX {
+            return Err(reader.wrong("a time beyond the end of virtual time"));
+        }
+        self.history_digest = reader.word()?;
+        self.load_processes(&mut reader, active)?;
+        self.load_edges(&mut reader, edges)?;
+        self.load_pending(&mut reader, pending)?;
+        reader.finish()
+    }
+
+    fn check_shape(&self, word: u64) -> Result<(), LoadError> {
+        let (found_cells, found_bytes) = (word as u32, (word >> 32) as u32);
+        let (cells, bytes) = (self.cells.count(), size_of::<C>() as u32);
+        if (found_cells, found_bytes) == (cells, bytes) {
+            return Ok(());
+        }
+        Err(LoadError::Shape {
+            found_cells,
+            found_bytes,
+            cells,
+            bytes,
+        })
+    }
+
+    fn check_capacity(&self, what: Resource, needed: u64, capacity: u32) -> Result<(), LoadError> {
+        if needed <= u64::from(capacity) {
+            return Ok(());
+        }
+        Err(LoadError::Capacity {
+            what,
+            torus: self.world.torus,
+            needed,
+            capacity,
+        })
+    }
+
+    fn load_processes(&mut self, reader: &mut Reader<'_>, active: u64) -> Result<(), LoadError> {
+        let bitmap = reader.take(self.cells.heads.len() / 64)?;
+        let marked = bitmap
+            .iter()
+            .map(|word| u64::from(word.count_ones()))
+            .sum::<u64>();
+        if marked != active {
+            return Err(
+                reader.wrong("the bitmap of processes has another number of bits than there are processes")
+            );
+        }
+        let bytes = reader.take((active as usize * size_of::<C>()).div_ceil(8))?;
+        let bytes: &[u8] = bytemuck::cast_slice(bytes);
+        for (at, cell) in set_bits(bitmap).enumerate() {
+            let state = &bytes[at * size_of::<C>()..][..size_of::<C>()];
+            self.cells.spawn(cell, bytemuck::pod_read_unaligned(state));
+        }
+        Ok(())
+    }
+
+    fn load_edges(&mut self, reader: &mut Reader<'_>, edges: u64) -> Result<(), LoadError> {
+        let bitmap = reader.take(self.cells.heads.len() / 64)?;
+        let with_edges = bitmap
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum::<usize>();
+        let degrees = reader.take(with_edges.div_ceil(2))?;
+        for (at, cell) in set_bits(bitmap).enumerate() {
+            let degree = (degrees[at / 2] >> (32 * (at % 2))) as u32;
+            let links = reader.take(degree as usize)?;
+            if links.iter().any(|word| !self.is_valid_link(*word)) {
+                return Err(reader.wrong("an edge to a cell or torus that does not exist, or without delay"));
+            }
+            let links = links.iter().map(|word| Link {
+                to: *word as u32,
+                delay: (*word >> 32) as u32,
+            });
+            if degree == 0 || !self.edges.append(&mut self.cells.heads[cell as usize], links) {
+                return Err(reader.wrong("the out-degrees do not add up to the number of edges"));
+            }
+        }
+        if u64::from(self.edges.count()) != edges {
+            return Err(reader.wrong("the out-degrees do not add up to the number of edges"));
+        }
+        Ok(())
+    }
+
+    fn is_valid_link(&self, word: u64) -> bool {
+        let (to, delay) = (word as u32, word >> 32);
+        let torus = Torus::from_index((to >> 24) as usize);
+        delay > 0
+            && (to & 0x00ff_ffff) < self.cells.count()
+            && torus.is_some_and(|torus| self.world.has(torus))
+    }
+
+    fn load_pending(&mut self, reader: &mut Reader<'_>, pending: u64) -> Result<(), LoadError> {
+        // No pending event lies before the last executed one, and none will be scheduled there.
+        self.wheel.clear(self.last_time);
+        for _ in 0..reader.word()? {
+            let [time, count] = [reader.word()?, reader.word()?];
+            if count > pending {
+                return Err(reader.wrong("more events at one time than there are pending"));
+            }
+            for pair in reader.take(count as usize * 2)?.chunks_exact(2) {
+                self.load_event(reader, time, pair[0], pair[1], pending)?;
+            }
+        }
+        while self.wheel.pending() < pending {
+            let [time, place, payload] = [reader.word()?, reader.word()?, reader.word()?];
+            self.load_event(reader, time, place, payload, pending)?;
+        }
+        Ok(())
+    }
+
+    fn load_event(
+        &mut self,
+        reader: &Reader<'_>,
+        time: u64,
+        place: u64,
+        payload: u64,
+        pending: u64,
+    ) -> Result<(), LoadError> {
+        let (dst, src) = (place as u32, Source((place >> 32) as u32));
+        if time < self.last_time
+            || time > TIME_MAX
+            || dst >= self.cells.count()
+            || self.wheel.pending() == pending
+        {
+            return Err(reader
+                .wrong("a pending event too many, at an impossible time or for a cell that does not exist"));
+        }
+        self.wheel.push(
+            time,
+            Event {
+                dst,
+                src,
+                payload: payload as i64,
+            },
+        );
+        Ok(())
+    }
+}
+
+fn set_bits(bitmap: &[u64]) -> impl Iterator<Item = u32> {
+    (0..).zip(bitmap).flat_map(|(at, word)| {
+        (0..64)
+            .filter(move |bit| word >> bit & 1 != 0)
+            .map(move |bit| at * 64 + bit)
+    })
+}

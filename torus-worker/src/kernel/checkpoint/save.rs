@@ -1,0 +1,103 @@
+//! From the state to packed words.
+
+use super::super::chunks::Packed;
+use super::super::state::State;
+use super::{MAGIC, link_word};
+use shm_layout::record::{Event, TimedEvent};
+
+impl<C: bytemuck::Pod> State<C> {
+    pub(in super::super) fn save(&self, out: &mut Vec<u64>) {
+        let header = [
+            MAGIC,
+            u64::from(self.cells.count()) | (size_of::<C>() as u64) << 32,
+            u64::from(self.cells.active),
+            u64::from(self.edges.count()),
+            self.wheel.pending(),
+            self.events,
+            self.last_time,
+            self.history_digest,
+        ];
+        out.extend_from_slice(&header);
+        self.save_processes(out);
+        self.save_edges(out);
+        self.save_pending(out);
+    }
+
+    fn save_processes(&self, out: &mut Vec<u64>) {
+        for heads in self.cells.heads.chunks(64) {
+            out.push(bitmap(heads.iter().map(|head| head.target.is_present())));
+        }
+        let start = out.len();
+        out.resize(
+            start + (self.cells.active as usize * size_of::<C>()).div_ceil(8),
+            0,
+        );
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut out[start..]);
+        if size_of::<C>() > 0 {
+            for (place, (_, state)) in bytes.chunks_exact_mut(size_of::<C>()).zip(self.cells.processes()) {
+                place.copy_from_slice(bytemuck::bytes_of(state));
+            }
+        }
+    }
+
+    fn save_edges(&self, out: &mut Vec<u64>) {
+        for heads in self.cells.heads.chunks(64) {
+            out.push(bitmap(heads.iter().map(|head| head.target.degree() != 0)));
+        }
+        let start = out.len();
+        let with_edges = self.cells.heads.iter().filter(|head| head.target.degree() != 0);
+        for (at, head) in with_edges.clone().enumerate() {
+            if at % 2 == 0 {
+                out.push(u64::from(head.target.degree()));
+            } else {
+                out[start + at / 2] |= u64::from(head.target.degree()) << 32;
+            }
+        }
+        for head in with_edges {
+            out.extend(self.edges.of(*head).iter().map(|link| link_word(*link)));
+        }
+    }
+
+    fn save_pending(&self, out: &mut Vec<u64>) {
+        let groups_at = out.len();
+        out.push(0);
+        let mut group_at = None;
+        self.wheel.visit_near(|time, events| {
+            let count_at = match group_at {
+                Some((same, count_at)) if same == time => count_at,
+                _ => {
+                    out[groups_at] += 1;
+                    out.extend_from_slice(&[time, 0]);
+                    out.len() - 1
+                }
+            };
+            group_at = Some((time, count_at));
+            out[count_at] += events.len() as u64;
+            out.extend(
+                events
+                    .iter()
+                    .flat_map(|event| [Packed::new(*event).place, event.payload as u64]),
+            );
+        });
+        self.wheel.visit_far(|events| {
+            out.extend(events.iter().flat_map(|event| {
+                let &TimedEvent {
+                    time,
+                    dst,
+                    src,
+                    payload,
+                } = event;
+                [
+                    time,
+                    Packed::new(Event { dst, src, payload }).place,
+                    payload as u64,
+                ]
+            }));
+        });
+    }
+}
+
+fn bitmap(bits: impl Iterator<Item = bool>) -> u64 {
+    bits.enumerate()
+        .fold(0, |word, (at, bit)| word | u64::from(bit) << at)
+}
