@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod error;
 pub mod exit;
+pub mod help;
 pub mod life;
 pub mod output;
 pub mod report;

@@ -132,9 +132,7 @@ impl<'r> Hunt<'r> {
 
     /// The living worker of a torus, once it is another one than was killed last.
     fn next_worker(&self, torus: Torus) -> Certain {
-        let eyes = self.run.eyes();
-        let is_next = |worker: &Certain| worker.incarnation > self.last[torus.index()];
-        until("a successor appears", || eyes.worker(torus).filter(is_next))
+        self.run.worker_after(torus, self.last[torus.index()])
     }
 
     fn count(&mut self, torus: Torus, worker: &Certain, how: &str) {

@@ -162,6 +162,13 @@ impl Run {
         Status(self.braid("status", &["--json"]).json())
     }
 
+    /// Its report, without a note: for conditions that are waited for.
+    #[track_caller]
+    pub fn look(&self) -> Status {
+        let answer = Running::start(self.command("status", &["--json"]), &self.folder).finish(PATIENCE);
+        Status(answer.unwrap_or_else(|killed| panic!("no answer\n{killed}")).json())
+    }
+
     /// Waits for `ready`, `recovered` or `finished`.
     #[track_caller]
     pub fn wait_for(&self, what: &str) {
@@ -208,8 +215,14 @@ impl Run {
     /// The living worker of a torus.
     #[track_caller]
     pub fn worker(&self, torus: Torus) -> Certain {
+        self.worker_after(torus, 0)
+    }
+
+    /// The living worker of a torus, once it is a later incarnation than this.
+    #[track_caller]
+    pub fn worker_after(&self, torus: Torus, incarnation: u64) -> Certain {
         let eyes = self.eyes();
-        until("the torus has a worker", || eyes.worker(torus))
+        until("a successor appears", || eyes.worker(torus).filter(|worker| worker.incarnation > incarnation))
     }
 
     /// SIGKILL to the worker of a torus, by its pid.

@@ -89,6 +89,7 @@ fn copy_region(from: &RegionReader<'_>, to: &WorkerSegment<'_>, config: &RunConf
             copy_slots(from, to);
         }
         let sent = newest_valid(torus, from.ring, &mut frame).map_or(0, |()| frame.strand_end(peer));
+        let sent = from.checkpoints.newest().map_or(sent, |(_, header)| header.sent[i].max(sent));
         if let (Some(from), Some(to)) = (from.strands[i], to.own.strands[i].as_ref()) {
             copy_strand(from, to, sent);
         }
@@ -150,13 +151,16 @@ fn copy_lanes(from: &ReaderSegment<'_>, draft: &Draft) -> Result<(), RebuildErro
         let to = draft.lane(number as u32);
         for ((region, lane), writer) in from.regions.iter().zip(lanes).zip(&to.writers) {
             let free = region.status.lane_free(number).min(lane.head());
-            let refused = RebuildError::Lane { lane: number, torus: region.torus };
+            let refused = || RebuildError::Lane { lane: number, torus: region.torus };
+            if lane.head() - free > lane.entries() as u64 {
+                return Err(refused());
+            }
             if let Some(client) = lane.client() {
-                writer.set_client(&client).map_err(|_| RebuildError::Lane { lane: number, torus: region.torus })?;
+                writer.set_client(&client).map_err(|_| refused())?;
             }
             writer.begin_at(free);
             let entries: Vec<_> = (free..lane.head()).map(|position| LaneReader::read(lane, position)).collect();
-            writer.push(&entries, free).map_err(|_| refused)?;
+            writer.push(&entries, free).map_err(|_| refused())?;
         }
     }
     Ok(())
@@ -169,7 +173,8 @@ fn copy_control(from: &ReaderSegment<'_>, draft: &Draft) {
     to.set_started_ns(from.control.started_ns());
     for torus in Torus::ALL {
         to.set_restarts(torus, from.control.restarts(torus));
-        to.set_expected_incarnation(torus, from.control.expected_incarnation(torus));
+        let started = from.regions.get(torus.index()).map_or(0, |region| region.status.incarnation());
+        to.set_expected_incarnation(torus, from.control.expected_incarnation(torus).max(started + 1));
     }
     for recovery in from.control.recoveries() {
         to.push_recovery(&recovery);

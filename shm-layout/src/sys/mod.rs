@@ -5,4 +5,5 @@ pub mod futex;
 pub mod ofd_lock;
 pub mod pidfd;
 pub mod process;
+pub mod signals;
 pub mod spawn;

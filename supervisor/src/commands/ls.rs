@@ -53,6 +53,12 @@ pub fn run(args: &LsArgs) -> Result<Exit, CommandError> {
     } else {
         output::data(&table(&runs));
     }
+    for (name, reason) in runs
+        .iter()
+        .filter_map(|run| Some((&run.name, run.reason.as_ref()?)))
+    {
+        output::message(&format!("{name} is broken: {reason}"));
+    }
     for path in leftovers {
         output::message(&format!(
             "{path} was left by a start that died; `clean --all` removes it"

@@ -126,7 +126,7 @@ pub fn adopt(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError
 /// Makes a run whose processes are all dead ready to go on.
 ///
 /// # Errors
-/// As [`adopt`], and when there is no room.
+/// As [`adopt()`], and when there is no room.
 pub fn resume(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError> {
     refuse_differences(args, file.config(), Tolerance::MayGrow)?;
     check_worker(file.config())?;

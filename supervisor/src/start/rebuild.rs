@@ -3,6 +3,8 @@
 use shm_layout::config::RunConfig;
 use shm_layout::segment::SegmentFile;
 
+use torus_worker::rebuild::RebuildError;
+
 use crate::error::CommandError;
 
 /// Builds the segment for `config`, which differs from the old one's in what does not determine the result, puts the
@@ -12,10 +14,8 @@ use crate::error::CommandError;
 /// # Errors
 /// When there is no room, or the old state cannot be had; the old segment is as it was.
 pub fn grow(old: &SegmentFile, config: &RunConfig) -> Result<SegmentFile, CommandError> {
-    // To be: torus_worker::rebuild::grow(old, config).
-    let _ = config;
-    Err(CommandError::Failed(format!(
-        "the run {} cannot be given other capacities yet",
-        old.config().name
-    )))
+    torus_worker::rebuild::grow(old, config).map_err(|error| match error {
+        RebuildError::Segment(error) => CommandError::Segment(error),
+        error => CommandError::Failed(error.to_string()),
+    })
 }

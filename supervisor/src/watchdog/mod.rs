@@ -8,6 +8,7 @@
 //! nothing happens it wakes a few times per hang timeout, to look at three heartbeats.
 
 pub mod adopt;
+mod binary;
 pub mod console;
 pub mod death;
 pub mod duty;
@@ -35,6 +36,7 @@ use shm_layout::sys::{clock, process};
 
 use crate::error::CommandError;
 use crate::socket::server::ControlServer;
+use binary::Binary;
 use console::Console;
 use signals::{Signals, Wish};
 use slot::Slot;
@@ -74,6 +76,7 @@ pub struct Watchdog<'s> {
     stopping: Stopping,
     signals: Signals,
     server: Option<ControlServer>,
+    binary: Binary,
     console: Console,
     /// The moment of the present pass of the loop, CLOCK_MONOTONIC in ns.
     now_ns: u64,
@@ -102,6 +105,7 @@ impl<'s> Watchdog<'s> {
             .set_supervisor_start_time(process::start_time(pid).unwrap_or(0));
         post.segment.control.set_supervisor_pid(pid.into());
         let intent = Intent::GoOn;
+        let binary = Binary::of(post.config);
         let mut watchdog = Watchdog {
             post,
             slots,
@@ -109,6 +113,7 @@ impl<'s> Watchdog<'s> {
             stopping,
             signals,
             server,
+            binary,
             console,
             now_ns,
             ready: false,

@@ -112,23 +112,27 @@ impl Watchdog<'_> {
     }
 }
 
-/// The times that this incarnation wrote: what its predecessor left in the cell is older than its start.
+/// The times that this incarnation wrote: what its predecessor left in the cell is older than its death.
 fn copy_times(record: &mut Recovery, status: &StatusReader<'_>, now_ns: u64) {
     let own = |at_ns: u64| {
-        if at_ns >= record.spawned_ns && at_ns <= now_ns {
+        if (record.detected_ns..=now_ns).contains(&at_ns) {
             at_ns
         } else {
             0
         }
     };
     let started_ns = own(status.started_ns());
-    let loaded_ns = own(status.loaded_ns());
     let rehydrated_ns = own(status.replayed_ns());
-    let caught_up_ns = match status.phase() {
+    let caught_up_ns = match own(status.caught_up_ns()) {
         // It had nothing more to do than to say so.
-        Phase::Finished if status.caught_up_ns() < record.spawned_ns => own(status.heartbeat_ns()),
-        _ => own(status.caught_up_ns()),
+        0 if status.phase() == Phase::Finished => own(status.heartbeat_ns()),
+        at_ns => at_ns,
     };
+    let loaded_ns = own(status.loaded_ns());
+    if started_ns != 0 {
+        // The successor may run before the call that started it returns here.
+        record.spawned_ns = record.spawned_ns.min(started_ns);
+    }
     record.started_ns = started_ns;
     record.loaded_ns = loaded_ns;
     record.rehydrated_ns = rehydrated_ns;

@@ -44,6 +44,8 @@ pub struct Slot {
     pub spawned_ns: u64,
     /// How the last process ended.
     pub ending: Ending,
+    /// Why the last process could not even be started; none when it could.
+    pub not_started: Option<String>,
     /// Whether the watchdog killed the last process because it hung.
     pub hung: bool,
     /// When the successor may start, CLOCK_MONOTONIC in ns.
@@ -70,6 +72,7 @@ impl Slot {
             incarnation,
             spawned_ns: 0,
             ending: Ending::Unknown,
+            not_started: None,
             hung: false,
             restart_ns: 0,
             lock_held_since_ns: 0,

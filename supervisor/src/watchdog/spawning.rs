@@ -10,6 +10,7 @@ use super::death::Ending;
 use super::hang::HangDetector;
 use super::slot::Process;
 use super::table::Event;
+use crate::error::CommandError;
 
 impl Watchdog<'_> {
     /// The incarnation that the next worker of a torus gets: one that nobody had.
@@ -30,14 +31,12 @@ impl Watchdog<'_> {
     pub(super) fn spawn(&mut self, index: usize) {
         let incarnation = self.next_incarnation(index);
         let control = &self.post.segment.control;
-        let (torus, first) = (self.slots[index].torus, self.slots[index].recovery.is_none());
+        let torus = self.slots[index].torus;
         control.set_expected_incarnation(torus, incarnation);
-        if !first {
-            control.set_restarts(torus, control.reader().restarts(torus) + 1);
-        }
         self.slots[index].incarnation = incarnation;
         self.slots[index].hung = false;
         self.slots[index].ending = Ending::Unknown;
+        self.slots[index].not_started = None;
         let heartbeat = self.status(index).heartbeat();
         let hang = HangDetector::new(
             self.post.config.hang_timeout_ms * 1_000_000,
@@ -49,18 +48,27 @@ impl Watchdog<'_> {
                 self.slots[index].process = Some(Process { pidfd, pid, hang });
                 self.slots[index].spawned_ns = clock::monotonic_ns();
                 self.note_spawned(index);
+                self.count_restart(index);
             }
             Err(error) => {
-                let program = &self.post.config.worker.path;
-                self.console.say(&format!(
-                    "cannot start the worker of torus {torus} ({program}): {error}"
-                ));
+                self.console
+                    .say(&format!("cannot start the worker of torus {torus}: {error}"));
+                self.slots[index].not_started = Some(error.to_string());
                 self.happen(index, Event::Crashed);
             }
         }
     }
 
-    fn start_process(&self, index: usize, incarnation: u64) -> std::io::Result<(u32, PidFd)> {
+    /// A successor counts; the first worker of a torus does not.
+    fn count_restart(&self, index: usize) {
+        let (slot, control) = (&self.slots[index], &self.post.segment.control);
+        if slot.recovery.is_some() {
+            control.set_restarts(slot.torus, control.reader().restarts(slot.torus) + 1);
+        }
+    }
+
+    fn start_process(&mut self, index: usize, incarnation: u64) -> Result<(u32, PidFd), CommandError> {
+        self.binary.check(self.post.config)?;
         let torus = self.slots[index].torus.letter().to_string();
         let arguments: [OsString; 8] = [
             "--braid-worker".into(),
@@ -73,8 +81,9 @@ impl Watchdog<'_> {
             incarnation.to_string().into(),
         ];
         let program = std::path::Path::new(&self.post.config.worker.path);
-        let pid = spawn::spawn(program, &arguments, self.post.log.as_fd())?;
+        let error = |error| CommandError::system(format!("start {}", program.display()), error);
+        let pid = spawn::spawn(program, &arguments, self.post.log.as_fd()).map_err(error)?;
         // The process is our child and not reaped yet, so its number cannot be another's.
-        Ok((pid, PidFd::open(pid)?))
+        Ok((pid, PidFd::open(pid).map_err(error)?))
     }
 }

@@ -67,6 +67,10 @@ impl Watchdog<'_> {
     }
 
     fn note_death(&mut self, index: usize) {
+        if self.slots[index].not_started.is_some() && self.slots[index].recovery.is_some() {
+            // The recovery of the worker before goes on: nobody has come to life since.
+            return;
+        }
         let now_ns = self.now_ns;
         self.close_recovery(index);
         let slot = &mut self.slots[index];
@@ -101,10 +105,16 @@ impl Watchdog<'_> {
             }
             Verdict::GiveUp(times) => {
                 slot.state = State::Over;
-                self.abandon(Some(index), &format!(
-                    "torus {torus}: its worker died {times} times in a row without progress (last: {cause}); its log \
-                     says more"
-                ));
+                let reason = match &slot.not_started {
+                    Some(why) => {
+                        format!("the worker of torus {torus} could not be started {times} times: {why}")
+                    }
+                    None => format!(
+                        "the worker of torus {torus} died {times} times in a row without progress (last: {cause}); \
+                         the run's log says more"
+                    ),
+                };
+                self.abandon(Some(index), &reason);
             }
         }
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use shm_layout::config::RunConfig;
 use shm_layout::torus::Torus;
 
-use super::{HEADER_BYTES, Journal, JournalError, Record, check_header, header, parse};
+use super::{Appended, HEADER_BYTES, Journal, JournalError, Record, check_header, header, parse, parse_from};
 
 /// The journal file of one torus.
 #[derive(Debug)]
@@ -87,7 +87,10 @@ impl Journal for FileJournal {
         Ok(())
     }
 
-    fn records(&self, config: &RunConfig, torus: Torus) -> Result<Vec<Record>, JournalError> {
-        Self::read(&self.path, config, torus)
+    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(length)).map_err(io("read", &self.path))?;
+        self.file.read_to_end(&mut bytes).map_err(io("read", &self.path))?;
+        parse_from(&bytes, length, &self.path.display().to_string())
     }
 }

@@ -3,10 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use shm_layout::config::RunConfig;
-use shm_layout::torus::Torus;
-
-use super::{Journal, JournalError, Record, parse};
+use super::{Appended, Journal, JournalError, parse_from};
 
 /// A shared byte buffer.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +41,8 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn records(&self, config: &RunConfig, torus: Torus) -> Result<Vec<Record>, JournalError> {
-        parse(&self.0.borrow(), config, torus, "(memory)")
+    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
+        let bytes = self.0.borrow();
+        parse_from(bytes.get(length as usize..).unwrap_or_default(), length, "(memory)")
     }
 }

@@ -57,6 +57,15 @@ pub enum Record {
     },
 }
 
+/// A record, and the journal's length after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The record.
+    pub record: Record,
+    /// The journal's length in bytes up to and including it.
+    pub end: u64,
+}
+
 /// Whether the frame of interval `n` leaves a mark: 256 of the first, then at about each 1/256 of the way, so that the
 /// journal of a run of any length stays small. A function of the interval alone, as replay must agree.
 pub fn leaves_mark(n: u64) -> bool {
@@ -112,11 +121,11 @@ pub trait Journal {
     /// # Errors
     /// [`JournalError::Damaged`] if it is shorter than that.
     fn truncate(&mut self, length: u64) -> Result<(), JournalError>;
-    /// Reads all records.
+    /// Reads the records from a length on that a checkpoint names.
     ///
     /// # Errors
     /// [`JournalError`] if it cannot be read, or is damaged.
-    fn records(&self, config: &RunConfig, torus: Torus) -> Result<Vec<Record>, JournalError>;
+    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError>;
 }
 
 /// The header of the journal of one torus of a run.
@@ -152,14 +161,20 @@ fn checksum(content: &[u8]) -> u32 {
 /// [`JournalError::Foreign`] or [`JournalError::Damaged`]; `path` only names the journal in them.
 pub fn parse(bytes: &[u8], config: &RunConfig, torus: Torus, path: &str) -> Result<Vec<Record>, JournalError> {
     check_header(bytes, config, torus, path)?;
+    let appended = parse_from(&bytes[HEADER_BYTES as usize..], HEADER_BYTES, path)?;
+    Ok(appended.into_iter().map(|appended| appended.record).collect())
+}
+
+/// Reads the records in `bytes`, which begin `offset` bytes into the journal.
+fn parse_from(bytes: &[u8], offset: u64, path: &str) -> Result<Vec<Appended>, JournalError> {
     let mut records = Vec::new();
-    let mut offset = HEADER_BYTES as usize;
-    while offset < bytes.len() {
-        let damaged = |what| JournalError::Damaged { path: path.to_owned(), offset: offset as u64, what };
-        let (content, next) = content_at(bytes, offset).map_err(damaged)?;
+    let mut at = 0;
+    while at < bytes.len() {
+        let damaged = |what| JournalError::Damaged { path: path.to_owned(), offset: offset + at as u64, what };
+        let (content, next) = content_at(bytes, at).map_err(damaged)?;
         let record = postcard::from_bytes(content).map_err(|_| damaged("the record is of no known kind"))?;
-        records.push(record);
-        offset = next;
+        records.push(Appended { record, end: offset + next as u64 });
+        at = next;
     }
     Ok(records)
 }

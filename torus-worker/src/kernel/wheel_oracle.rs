@@ -101,7 +101,7 @@ fn visited(wheel: &Wheel) -> BTreeMap<u64, Vec<i64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(debug_assertions) { 200 } else { 2000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_wheel_takes_out_what_an_ordered_map_takes_out(steps in prop::collection::vec(step(), 1..30)) {

@@ -14,6 +14,9 @@ mod rehydrate;
 mod room;
 mod take_in;
 
+use std::collections::VecDeque;
+
+use shm_layout::checkpoint_slots::SlotHeader;
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::record::TimedEvent;
@@ -21,7 +24,7 @@ use shm_layout::region::WorkerSegment;
 use shm_layout::stop::Verdict;
 use shm_layout::torus::Torus;
 
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Appended, Journal, JournalError};
 use crate::kernel::{LoadError, Progress};
 use crate::model::Model;
 use crate::node::{Injection, Node, NodeError};
@@ -201,6 +204,10 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     freed: [u64; 3],
     /// Events sent to each peer up to the last committed frame, known from the start of a replay.
     committed_strand_end: [u64; 3],
+    /// The newest whole checkpoint, where a damaged frame makes the replay begin before it.
+    proof: Option<SlotHeader>,
+    /// The journal's records from the loaded checkpoint on, until they have been replayed.
+    recorded: VecDeque<Appended>,
     checkpoint_due: bool,
     stop_recorded: bool,
     /// Length of the journal as of the state, in bytes; during replay it trails the file.

@@ -67,21 +67,45 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.repair_strand(peer)?;
         }
         self.node.close(&mut self.buffers.frame);
-        if leaves_mark(n) {
-            self.account(&Record::Mark { interval: n, chain: self.node.books().chain });
-        }
+        let marked = self.recorded_mark(n);
         self.seal_frame();
-        let committed = self.read_committed(n).then(|| self.buffers.committed.chain());
         let replayed = self.buffers.frame.chain();
-        if let Some(committed) = committed.filter(|committed| *committed != replayed) {
+        let committed = self.read_committed(n).then(|| self.buffers.committed.chain());
+        if let Some(committed) = committed.into_iter().chain(marked).find(|committed| *committed != replayed) {
             return Err(MemberError::Divergence { torus: self.torus.letter(), interval: n, committed, replayed });
         }
+        self.compare_with_proof(n)?;
         self.repair_slot(n)?;
         if self.node.boundary() == self.live_from {
             self.host.reach(Point::Replayed)?;
             self.go_live()?;
         }
         Ok(())
+    }
+
+    /// The chain value of the mark that the predecessor left for frame `n`, if it left one.
+    fn recorded_mark(&mut self, n: u64) -> Option<u64> {
+        let is_due = |record: &Record| matches!(record, Record::Mark { interval, .. } if *interval == n);
+        let appended = self.recorded.pop_front_if(|appended| is_due(&appended.record))?;
+        self.journal_length = appended.end;
+        match appended.record {
+            Record::Mark { chain, .. } => Some(chain),
+            _ => None,
+        }
+    }
+
+    /// Where a later checkpoint than the loaded one stands, the replay must reach what its header says. That matters
+    /// where the frames before it are damaged: they are then compared with nothing else.
+    fn compare_with_proof(&self, n: u64) -> Result<(), MemberError> {
+        let Some(proof) = self.proof.as_ref().filter(|proof| proof.boundary == n + 1) else { return Ok(()) };
+        let (books, replayed) = (self.node.books(), self.node.kernel().history_digest());
+        let same = (replayed, books.sent, books.received, books.lane_positions)
+            == (proof.history_digest, proof.sent, proof.received, proof.lane_positions);
+        if same {
+            return Ok(());
+        }
+        let (torus, committed) = (self.torus.letter(), proof.history_digest);
+        Err(MemberError::Divergence { torus, interval: n, committed, replayed })
     }
 
     /// Rewrites the strand range of the replayed interval if it fails its hash and no later range lies over it.

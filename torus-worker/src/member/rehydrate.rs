@@ -4,6 +4,8 @@
 //! copied first, and the copy is verified. The last committed frame is the highest valid one in the own ring or in
 //! either peer's log. Everything between the two is replayed. Until then nothing of the protocol's state is written.
 
+use std::collections::VecDeque;
+
 use shm_layout::checkpoint_slots::{SlotHeader, SlotsReader};
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
@@ -40,17 +42,18 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         let mut node = setup::empty_node::<M>(config, torus)?;
         let mut buffers = Buffers::new::<M>(&node, config);
         let last = last_committed(&segment, torus, &mut buffers.committed);
-        let damaged = last.and_then(|last| first_damaged(&segment, torus, last, &mut buffers));
-        let loaded = load_newest(&segment, config, damaged.unwrap_or(u64::MAX), &mut node, &mut buffers)?;
-        let mut committed_strand_end = node.books().sent;
-        let mut journal_end = loaded.journal_length.unwrap_or(HEADER_BYTES);
-        let loaded_length = journal_end;
-        if let Some(n) = last.filter(|n| *n >= node.boundary()) {
-            read_own(&segment, torus, n, &mut buffers.committed);
-            journal_end = buffers.committed.journal_length();
-            committed_strand_end = Torus::ALL.map(|peer| buffers.committed.strand_end(peer));
-        }
-        let live_from = last.map_or(0, |n| n + 1).max(node.boundary());
+        let newest = newest_whole(&segment, torus, u64::MAX, &mut buffers.checkpoint);
+        let live_from = last.map_or(0, |n| n + 1).max(newest.map_or(0, |header| header.boundary));
+        let needed = node.calendar().last_boundary().map_or(live_from, |end| live_from.min(end.saturating_sub(config.lag.into())));
+        let damaged = first_damaged(&segment, torus, config.lag.into(), needed, &mut buffers);
+        let loaded_length = load_newest(&segment, config, damaged.unwrap_or(u64::MAX), &mut node, &mut buffers)?;
+        let (journal_end, committed_strand_end) = match newest.filter(|header| header.boundary == live_from) {
+            Some(header) => (header.journal_length, header.sent),
+            None if live_from > 0 && read_own(&segment, torus, live_from - 1, &mut buffers.committed) => {
+                (buffers.committed.journal_length(), Torus::ALL.map(|peer| buffers.committed.strand_end(peer)))
+            }
+            None => (loaded_length, node.books().sent),
+        };
         let mut member = Self {
             config,
             torus,
@@ -67,6 +70,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             safe: 0,
             freed: [0; 3],
             committed_strand_end,
+            proof: newest,
+            recorded: VecDeque::new(),
             checkpoint_due: false,
             stop_recorded: false,
             journal_length: loaded_length,
@@ -78,6 +83,9 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         member.host.reach(Point::Rehydrated)?;
         member.journal.truncate(journal_end)?;
         member.host.reach(Point::JournalTruncated)?;
+        if member.node.boundary() < live_from {
+            member.recorded = member.journal.records_from(loaded_length)?.into();
+        }
         member.take_stock();
         if member.node.boundary() == member.live_from {
             member.go_live()?;
@@ -112,7 +120,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
 
     /// Everything committed has been replayed: from here on the member publishes.
     pub(super) fn go_live(&mut self) -> Result<(), MemberError> {
-        debug_assert_eq!(self.journal_length, self.journal.length(), "replay accounts for every record");
+        // What is left, if anything, is the record of a stop at this very boundary.
+        self.recorded = VecDeque::new();
         self.journal_length = self.journal.length();
         let ring = &self.segment.own.ring;
         if ring.head() != self.live_from && self.live_from > 0 {
@@ -142,37 +151,33 @@ impl Buffers {
     }
 }
 
-/// What was loaded.
-struct Loaded {
-    /// The journal's length in bytes that the checkpoint names; none for the configuration.
-    journal_length: Option<u64>,
+/// The newest checkpoint at or before boundary `until` that is whole; its words are then in `words`. If one changes while
+/// it is copied, the candidates are listed anew.
+fn newest_whole(segment: &WorkerSegment<'_>, torus: Torus, until: u64, words: &mut Vec<u64>) -> Option<SlotHeader> {
+    for _ in 0..ATTEMPTS {
+        let mut candidates = candidates(segment, torus);
+        candidates.retain(|(_, _, header)| header.boundary <= until);
+        let whole = candidates.iter().find(|(reader, slot, header)| copy_whole(*reader, *slot, header, words));
+        if whole.is_some() || candidates.is_empty() {
+            return whole.map(|(_, _, header)| *header);
+        }
+    }
+    None
 }
 
-/// Loads the newest checkpoint at or before boundary `until` that is whole; the configuration stands for boundary 0.
+/// Loads the newest whole checkpoint at or before boundary `until`; the configuration stands for boundary 0. Returns the
+/// journal's length in bytes that it names.
 fn load_newest<M: Model>(
     segment: &WorkerSegment<'_>,
     config: &RunConfig,
     until: u64,
     node: &mut Node<M>,
     buffers: &mut Buffers,
-) -> Result<Loaded, MemberError> {
+) -> Result<u64, MemberError> {
     let torus = node.kernel().world().torus;
-    for _ in 0..ATTEMPTS {
-        let mut candidates = candidates(segment, torus);
-        candidates.retain(|(_, _, header)| header.boundary <= until);
-        for (reader, slot, header) in &candidates {
-            if !copy_whole(*reader, *slot, header, &mut buffers.checkpoint) {
-                continue;
-            }
-            let boundary = header.boundary;
-            let length = node
-                .load(&buffers.checkpoint)
-                .map_err(|source| MemberError::Checkpoint { boundary, source })?;
-            return Ok(Loaded { journal_length: Some(length) });
-        }
-        if candidates.is_empty() {
-            break;
-        }
+    if let Some(header) = newest_whole(segment, torus, until, &mut buffers.checkpoint) {
+        let boundary = header.boundary;
+        return node.load(&buffers.checkpoint).map_err(|source| MemberError::Checkpoint { boundary, source });
     }
     let oldest = segment.own.ring.reader().oldest();
     if oldest > 0 {
@@ -180,7 +185,7 @@ fn load_newest<M: Model>(
         return Err(MemberError::Lost { torus: torus.letter(), what: "a checkpoint", interval: oldest });
     }
     setup::fill(config, node)?;
-    Ok(Loaded { journal_length: None })
+    Ok(HEADER_BYTES)
 }
 
 /// All checkpoints of `torus` that claim to be valid, the newest first, the own slots before mirrors.
@@ -221,14 +226,16 @@ fn highest_valid(ring: FrameReader<'_>, torus: Torus, frame: &mut Frame) -> Opti
     (ring.oldest()..ring.head()).rev().find(|n| ring.read(torus, *n, frame).is_ok())
 }
 
-/// The first committed frame that a peer has still to take in and that it cannot: damaged in the own ring, or with a
-/// strand range that fails its hash. The replay has to begin at or before it, to write it again.
-fn first_damaged(segment: &WorkerSegment<'_>, torus: Torus, last: u64, buffers: &mut Buffers) -> Option<u64> {
+/// The first committed frame below `end` that a peer has still to take in and that it cannot: damaged in the own ring, or
+/// with a strand range that fails its hash. The replay has to begin at or before it, to write it again.
+fn first_damaged(segment: &WorkerSegment<'_>, torus: Torus, lag: u64, end: u64, buffers: &mut Buffers) -> Option<u64> {
     let peers = Torus::ALL.into_iter().filter_map(|peer| segment.peers[peer.index()].as_ref().map(|region| (peer, region)));
     let mut first = None;
     for (peer, region) in peers {
-        let next = region.logs[torus.index()].map_or(0, |log| log.head());
-        let damaged = (next..=last).find(|n| !is_readable(segment, torus, peer, *n, buffers));
+        // Who stands at boundary b has taken in all frames below b−L; its log may have been given back since.
+        let logged = region.logs[torus.index()].map_or(0, |log| log.head());
+        let next = logged.max(region.status.boundary().saturating_sub(lag));
+        let damaged = (next..end).find(|n| !is_readable(segment, torus, peer, *n, buffers));
         first = first.into_iter().chain(damaged).min();
     }
     first
@@ -237,15 +244,14 @@ fn first_damaged(segment: &WorkerSegment<'_>, torus: Torus, last: u64, buffers: 
 /// Whether `peer` can take in frame `n` of `torus` from the ring and the strand.
 fn is_readable(segment: &WorkerSegment<'_>, torus: Torus, peer: Torus, n: u64, buffers: &mut Buffers) -> bool {
     let frame = &mut buffers.committed;
-    let ring = segment.own.ring.reader();
-    if ring.read(torus, n, frame).is_err() {
+    if segment.own.ring.reader().read(torus, n, frame).is_err() {
         return false;
     }
     let (end, hash) = (frame.strand_end(peer), frame.strand_hash(peer));
     let start = match n.checked_sub(1) {
         None => 0,
-        Some(before) if ring.read(torus, before, frame).is_ok() => frame.strand_end(peer),
-        // Its predecessor was taken in and is gone: the range cannot be told apart, the peer's own check decides.
+        Some(before) if read_own(segment, torus, before, frame) => frame.strand_end(peer),
+        // No copy of its predecessor is left: the range cannot be told apart, the peer's own check decides.
         Some(_) => return true,
     };
     let Some(strand) = segment.own.strands[peer.index()].as_ref() else { return true };

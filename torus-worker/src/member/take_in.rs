@@ -34,7 +34,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             }
         }
         let before = self.node.books().lane_positions;
-        let positions = self.gather_lanes(None);
+        let positions = self.gather_lanes();
         if positions != before {
             let record = self.intake_record(b, positions);
             self.append(&record)?;
@@ -48,32 +48,27 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         if let Some(wait) = self.gather_peers(b, true)? {
             return Ok(Step::Waiting(wait));
         }
-        let before = self.node.books().lane_positions;
-        let until = self.committed_lane_positions(b)?;
-        let positions = self.gather_lanes(Some(until));
-        if positions != before {
-            let record = self.intake_record(b, positions);
-            self.account(&record);
-        }
+        let positions = self.recorded_intake(b);
         self.enter(positions)
     }
 
-    /// Up to where the predecessor had read each lane at boundary `b`: its frame says so, and where no copy of that is
-    /// intact, the journal.
-    fn committed_lane_positions(&mut self, b: u64) -> Result<[u64; LANES_MAX], MemberError> {
+    /// What the predecessor had read from the lanes at boundary `b`: the journal has all of it, as a record is appended
+    /// before the frame of its interval is committed. Returns the positions after it.
+    fn recorded_intake(&mut self, b: u64) -> [u64; LANES_MAX] {
         let mut positions = self.node.books().lane_positions;
-        if self.read_committed(b) {
-            positions.copy_from_slice(self.buffers.committed.lane_positions());
-            return Ok(positions);
-        }
-        for record in self.journal.records(self.config, self.torus)? {
-            if let Record::Intake { boundary, lanes, .. } = record
-                && boundary == b
-            {
+        self.buffers.injected.clear();
+        let is_due = |record: &Record| match record {
+            Record::Intake { boundary, .. } | Record::Stop { boundary } => *boundary <= b,
+            Record::Mark { .. } => false,
+        };
+        while let Some(appended) = self.recorded.pop_front_if(|appended| is_due(&appended.record)) {
+            self.journal_length = appended.end;
+            if let Record::Intake { lanes, injected, .. } = appended.record {
                 positions.iter_mut().zip(lanes).for_each(|(position, read)| *position = read);
+                self.buffers.injected = injected;
             }
         }
-        Ok(positions)
+        positions
     }
 
     fn intake_record(&self, boundary: u64, positions: [u64; LANES_MAX]) -> Record {
@@ -170,9 +165,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         }
     }
 
-    /// Reads entries from all lanes into the buffer: up to `until`, or as many as there are and fit. Returns the new
-    /// positions. An entry that no client library writes (an unknown kind, a cell that is not there) is passed over.
-    fn gather_lanes(&mut self, until: Option<[u64; LANES_MAX]>) -> [u64; LANES_MAX] {
+    /// Reads entries from all lanes into the buffer, as many as there are and fit. Returns the new positions. An entry
+    /// that no client library writes (an unknown kind, a cell that is not there) is passed over.
+    fn gather_lanes(&mut self) -> [u64; LANES_MAX] {
         let mut positions = self.node.books().lane_positions;
         let kernel = self.node.kernel();
         let cells = kernel.world().lattice.cells() as u64;
@@ -183,7 +178,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         for (lane, reader) in self.segment.lanes.iter().enumerate() {
             let position = &mut positions[lane];
             let available = reader.head().saturating_sub(*position).min(reader.entries() as u64);
-            let end = until.map_or(*position + available.min(room), |until| until[lane]);
+            let end = *position + available.min(room);
             while *position < end {
                 let entry = reader.read(*position);
                 *position += 1;
@@ -212,14 +207,6 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.journal_length += framed.len() as u64;
         self.host.reach(Point::JournalAppended)?;
         Ok(())
-    }
-
-    /// Counts a record that a predecessor appended.
-    pub(super) fn account(&mut self, record: &Record) {
-        let framed = &mut self.buffers.journal;
-        framed.clear();
-        frame_record(record, framed);
-        self.journal_length += framed.len() as u64;
     }
 }
 

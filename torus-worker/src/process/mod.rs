@@ -6,7 +6,7 @@
 //! ```no_run
 //! use std::process::ExitCode;
 //! use torus_worker::models::Phold;
-//! use torus_worker::process::{ModelEntry, main};
+//! use torus_worker::process::ModelEntry;
 //!
 //! fn main() -> ExitCode {
 //!     torus_worker::process::main(&[ModelEntry::of::<Phold>()])

@@ -1,5 +1,6 @@
 //! `run`: one torus of a run as a process, from attaching to the last boundary.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use shm_layout::config::RunConfig;
 use shm_layout::names;
 use shm_layout::segment::{LockByte, SegmentError, SegmentFile};
 use shm_layout::status::{Identity, Phase};
-use shm_layout::sys::{clock, process};
+use shm_layout::sys::{clock, process, signals};
 use shm_layout::torus::Torus;
 
 use crate::journal::{FileJournal, JournalError};
@@ -26,7 +27,7 @@ pub mod exit_code {
     pub const FAILED: u8 = 1;
     /// The arguments are not those of a worker.
     pub const USAGE: u8 = 2;
-    /// Another process holds the region's lock.
+    /// Another process holds the region's lock, or is to hold it.
     pub const LOCKED: u8 = 75;
 }
 
@@ -62,6 +63,14 @@ pub(super) enum Failure {
         /// How long was waited, in s.
         seconds: u64,
     },
+    /// The supervisor has started a later incarnation meanwhile.
+    #[error("incarnation {expected} of torus {torus} has been started since; this one writes nothing")]
+    Superseded {
+        /// The torus.
+        torus: Torus,
+        /// The incarnation that the supervisor expects.
+        expected: u64,
+    },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -72,6 +81,8 @@ pub(super) enum Failure {
 
 pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     let started_ns = clock::monotonic_ns();
+    // A run is ended by its supervisor or by SIGKILL, not by a terminal.
+    signals::ignore(&[signals::INTERRUPT, signals::HANG_UP]);
     let outcome = SegmentFile::open(&request.segment).map_err(Failure::from).and_then(|file| {
         let entry = find(models, &file.config().model).map_err(Failure::Unsuitable)?;
         let Run { torus, incarnation, .. } = *request;
@@ -80,9 +91,10 @@ pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::from(exit_code::FINISHED),
         Err(failure) => {
-            eprintln!("torus {} incarnation {}: {failure}", request.torus, request.incarnation);
+            // The log may be on a full disk; the status cell has the reason, too.
+            let _ = writeln!(std::io::stderr(), "torus {} incarnation {}: {failure}", request.torus, request.incarnation);
             ExitCode::from(match failure {
-                Failure::Locked { .. } => exit_code::LOCKED,
+                Failure::Locked { .. } | Failure::Superseded { .. } => exit_code::LOCKED,
                 _ => exit_code::FAILED,
             })
         }
@@ -96,11 +108,16 @@ pub(super) fn run<M: Model>(context: &Context) -> Result<(), Failure> {
     let map = file.map_worker(context.torus)?;
     let segment = map.views();
     let status = map.views().own.status;
+    let expected = segment.control.expected_incarnation(context.torus);
+    if expected > context.incarnation {
+        return Err(Failure::Superseded { torus: context.torus, expected });
+    }
+    // The phase first: the watchdog must never find this incarnation with its predecessor's last phase.
+    status.set_phase(Phase::Rehydrating);
+    status.set_caught_up_ns(0);
     status.set_identity(&identity(context.incarnation));
     status.set_started_ns(context.started_ns);
     status.set_locked_ns(clock::monotonic_ns());
-    status.set_caught_up_ns(0);
-    status.set_phase(Phase::Rehydrating);
     status.beat(clock::monotonic_ns());
     let outcome = live::<M>(context, segment);
     if let Err(failure) = &outcome {

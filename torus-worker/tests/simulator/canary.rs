@@ -1,9 +1,7 @@
 //! Deliberate mistakes that the simulator must catch, or its silence means nothing.
 
-use shm_layout::config::RunConfig;
 use shm_layout::record::Event;
-use shm_layout::torus::Torus;
-use torus_worker::journal::{Journal, JournalError, MemoryJournal, Record};
+use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal};
 use torus_worker::model::{CapacityHint, KernelError, Model, Outbox, ParameterError, Parameters, Setup, Site, World};
 use torus_worker::models::Phold;
 
@@ -31,8 +29,8 @@ impl Journal for LateJournal {
         self.written.truncate(length)
     }
 
-    fn records(&self, config: &RunConfig, torus: Torus) -> Result<Vec<Record>, JournalError> {
-        self.written.records(config, torus)
+    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
+        self.written.records_from(length)
     }
 }
 
