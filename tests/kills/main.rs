@@ -33,12 +33,30 @@ const RINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/braided-ring
 
 const PHOLD: Game = Game {
     name: "phold",
-    arguments: &["--model", "phold", "-p", "remote=0.1", "-p", "population=64", "--sides", SIDES],
+    arguments: &[
+        "--model",
+        "phold",
+        "-p",
+        "remote=0.1",
+        "-p",
+        "population=64",
+        "--sides",
+        SIDES,
+    ],
     interval: 1000,
 };
 const HEAT: Game = Game {
     name: "heat",
-    arguments: &["--model", "heat", "-p", "period=50", "--interval", "100", "--sides", SIDES],
+    arguments: &[
+        "--model",
+        "heat",
+        "-p",
+        "period=50",
+        "--interval",
+        "100",
+        "--sides",
+        SIDES,
+    ],
     interval: 100,
 };
 const CASCADE: Game = Game {
@@ -51,7 +69,11 @@ const CASCADE: Game = Game {
 fn oracle(game: &Game, ends: &[End]) -> Vec<End> {
     let last_tick = (ends[0].boundary * game.interval - 1).to_string();
     let calm = Run::new(&format!("{}-oracle", game.name));
-    let arguments = game.arguments.iter().copied().chain(["--until", &last_tick, "--detach"]);
+    let arguments = game
+        .arguments
+        .iter()
+        .copied()
+        .chain(["--until", &last_tick, "--detach"]);
     let answer = calm.braid("start", &arguments.collect::<Vec<_>>());
     assert_eq!(answer.code(), Some(0), "{answer}");
     calm.finish()

@@ -13,7 +13,10 @@ fn workers_run_on_without_their_supervisor_and_are_adopted_as_they_are() {
     let boundary = eyes.slowest();
     until("they go on", || (eyes.slowest() > boundary + 10).then_some(()));
     let status = run.status();
-    assert_eq!((status.state(), &status.0["supervisor"]), ("running", &serde_json::Value::Null));
+    assert_eq!(
+        (status.state(), &status.0["supervisor"]),
+        ("running", &serde_json::Value::Null)
+    );
     run.start(&[]);
     assert_eq!(pids(&eyes), before, "the same processes");
     assert_eq!(run.status().restarts(), 0);
@@ -34,7 +37,9 @@ fn options_that_differ_are_refused_and_those_that_agree_are_not() {
         (["--until", "500"], "None"),
         (["--pending", "999999"], "--pending"),
     ] {
-        run.braid("start", &[given[0], given[1], "--detach"]).exits(2).explains(&[given[0], stored]);
+        run.braid("start", &[given[0], given[1], "--detach"])
+            .exits(2)
+            .explains(&[given[0], stored]);
     }
     run.start(ENDLESS);
     run.stop();
@@ -52,7 +57,9 @@ fn the_death_of_an_adopted_worker_is_reported_with_an_unknown_status() {
     assert_eq!(run.status().causes(Torus::B), ["exit status unknown"]);
     // Its successor is a child again.
     run.kill(Torus::B);
-    until("the second death is known", || (run.look().causes(Torus::B).len() == 2).then_some(()));
+    until("the second death is known", || {
+        (run.look().causes(Torus::B).len() == 2).then_some(())
+    });
     run.wait_for("recovered");
     assert_eq!(run.status().causes(Torus::B), ["exit status unknown", "SIGKILL"]);
     run.stop();
@@ -91,7 +98,9 @@ fn kill_works_without_a_supervisor_and_says_that_nobody_replaces_the_worker() {
     run.start(ENDLESS);
     run.kill_supervisor();
     run.braid("kill", &["A"]).exits(0).explains(&["no supervisor"]);
-    until("it is dead", || run.eyes().worker(Torus::A).is_none().then_some(()));
+    until("it is dead", || {
+        run.eyes().worker(Torus::A).is_none().then_some(())
+    });
     run.braid("kill", &["A"]).exits(3).explains(&["torus A"]);
     run.start(&[]);
     run.wait_for("recovered");
@@ -121,7 +130,9 @@ fn a_run_that_ends_unwatched_is_closed_by_the_next_supervisor() {
     run.start(&arguments);
     run.kill_supervisor();
     let eyes = run.eyes();
-    until("all workers have ended", || eyes.everybody().is_empty().then_some(()));
+    until("all workers have ended", || {
+        eyes.everybody().is_empty().then_some(())
+    });
     // Nobody is alive and nobody has said that the run is over: resume says so.
     run.start(&["--resume"]);
     run.finish();
@@ -129,5 +140,9 @@ fn a_run_that_ends_unwatched_is_closed_by_the_next_supervisor() {
 }
 
 fn pids(eyes: &Eyes) -> Vec<u32> {
-    Torus::ALL.iter().filter_map(|torus| eyes.worker(*torus)).map(|worker| worker.pid).collect()
+    Torus::ALL
+        .iter()
+        .filter_map(|torus| eyes.worker(*torus))
+        .map(|worker| worker.pid)
+        .collect()
 }

@@ -24,10 +24,16 @@ fn start_alone_runs_phold_on_three_tori_named_default_until_ctrl_c() {
     let foreground = run.foreground(&[]);
     run.wait_for("ready");
     let status = run.status();
-    assert_eq!((status.0["name"].as_str(), status.0["model"]["name"].as_str()), (Some("default"), Some("phold")));
+    assert_eq!(
+        (status.0["name"].as_str(), status.0["model"]["name"].as_str()),
+        (Some("default"), Some("phold"))
+    );
     assert_eq!(status.tori().len(), 3);
     foreground.signal(nix::libc::SIGINT);
-    foreground.finish().exits(0).prints(&["default: stopped at boundary", "digests:", "restarts: 0"]);
+    foreground
+        .finish()
+        .exits(0)
+        .prints(&["default: stopped at boundary", "digests:", "restarts: 0"]);
     run.ends("stopped");
 }
 
@@ -54,7 +60,11 @@ fn of_two_starts_at_the_same_time_one_wins() {
     });
     codes.sort();
     assert_eq!(codes, [Some(0), Some(8)]);
-    assert_eq!(crate::support::processes_naming(&run.segment().to_string_lossy()).len(), 3, "three workers");
+    assert_eq!(
+        crate::support::processes_naming(&run.segment().to_string_lossy()).len(),
+        3,
+        "three workers"
+    );
     run.stop();
     run.verify();
 }
@@ -63,7 +73,9 @@ fn of_two_starts_at_the_same_time_one_wins() {
 fn a_dry_run_prints_the_memory_that_it_would_take_and_starts_nothing() {
     let run = Run::new("dry");
     let arguments: Vec<&str> = ENDLESS.iter().copied().chain(["--dry-run"]).collect();
-    run.braid("start", &arguments).exits(0).prints(&["segment", "MiB", "frame", "OFFSET"]);
+    run.braid("start", &arguments)
+        .exits(0)
+        .prints(&["segment", "MiB", "frame", "OFFSET"]);
     run.braid("status", &[]).exits(4);
 }
 
@@ -96,9 +108,17 @@ fn a_run_in_the_foreground_ends_with_events_digests_and_recoveries() {
     });
     foreground.signal(nix::libc::SIGTERM);
     let answer = foreground.finish().exits(0);
-    let answer = answer.prints(&["events: ", "digests:\n  A  history ", "restarts: 1", "C #2 after SIGKILL: detected "]);
+    let answer = answer.prints(&[
+        "events: ",
+        "digests:\n  A  history ",
+        "restarts: 1",
+        "C #2 after SIGKILL: detected ",
+    ]);
     assert!(answer.out.contains("caught up"), "{answer}");
-    assert!(!answer.err.contains('\r'), "plain lines where no terminal is\n{answer}");
+    assert!(
+        !answer.err.contains('\r'),
+        "plain lines where no terminal is\n{answer}"
+    );
     assert!(answer.err.contains("torus C died (SIGKILL)"), "{answer}");
 }
 
@@ -109,5 +129,8 @@ fn a_summary_in_json_is_the_report_of_status() {
     let summary = run.braid("start", &arguments).exits(0).json();
     let status = run.status().0;
     assert_eq!(summary["tori"], status["tori"]);
-    assert_eq!((&summary["state"], &summary["schema_version"]), (&status["state"], &status["schema_version"]));
+    assert_eq!(
+        (&summary["state"], &summary["schema_version"]),
+        (&status["state"], &status["schema_version"])
+    );
 }

@@ -25,7 +25,16 @@ fn roomy(script: &str, room: &[&str]) -> Vec<End> {
 fn start(run: &Run, script: &str, room: &[&str]) -> Answer {
     let script = run.file("growing.scenario", script);
     let script = script.to_str().expect("UTF-8");
-    let fixed = ["--script", script, "--sides", "8,8,8", "--interval", "100", "--until", "9999"];
+    let fixed = [
+        "--script",
+        script,
+        "--sides",
+        "8,8,8",
+        "--interval",
+        "100",
+        "--until",
+        "9999",
+    ];
     run.braid("start", &fixed.iter().chain(room).copied().collect::<Vec<_>>())
 }
 
@@ -44,7 +53,10 @@ fn pending_events_beyond_the_capacity_fail_the_run_and_more_room_continues_it_ex
     run.braid("start", &["--detach"]).exits(1).explains(&["--resume"]);
     // With the same room it fails again, at the same tick.
     run.braid("start", &["--resume"]).exits(1);
-    assert_eq!(run.braid("status", &["--json"]).exits(1).json()["reason"], status["reason"]);
+    assert_eq!(
+        run.braid("status", &["--json"]).exits(1).json()["reason"],
+        status["reason"]
+    );
     run.braid("start", &["--resume", "--pending", "5000"]).exits(0);
     run.verify();
     assert_eq!(run.ends("finished"), roomy(GROWING, &["--pending", "5000"]));
@@ -71,12 +83,31 @@ fn remote_events_beyond_the_capacity_fail_the_run_and_more_room_continues_it_exa
 fn a_stopped_run_gets_more_of_everything_and_stays_exact() {
     let run = Run::new("more");
     run.start(super::ENDLESS);
-    run.braid("inject", &["A", "1,1,1", "--payload", "7", "--client", "feeder"]).exits(0);
+    run.braid("inject", &["A", "1,1,1", "--payload", "7", "--client", "feeder"])
+        .exits(0);
     run.stop();
-    let pending = ["--resume", "--pending", "100000", "--edges", "50000", "--lanes", "20"];
+    let pending = [
+        "--resume",
+        "--pending",
+        "100000",
+        "--edges",
+        "50000",
+        "--lanes",
+        "20",
+    ];
     run.start(&[&pending[..], &["--remote-per-interval", "9000"]].concat());
-    let told = run.braid("inject", &["A", "1,1,1", "--payload", "8", "--client", "feeder", "--json"]).exits(0).json();
-    assert_eq!((told["committed"].as_u64(), told["pushed"].as_u64()), (Some(2), Some(2)), "the lane was carried over");
+    let told = run
+        .braid(
+            "inject",
+            &["A", "1,1,1", "--payload", "8", "--client", "feeder", "--json"],
+        )
+        .exits(0)
+        .json();
+    assert_eq!(
+        (told["committed"].as_u64(), told["pushed"].as_u64()),
+        (Some(2), Some(2)),
+        "the lane was carried over"
+    );
     run.kill(crate::support::Torus::B);
     run.wait_for("recovered");
     run.stop();
@@ -88,6 +119,11 @@ fn a_setup_that_does_not_fit_is_refused_before_anything_is_created() {
     let run = Run::new("small");
     let refused = start(&run, GROWING, &["--edges", "5"]).exits(2);
     refused.explains(&["--edges", "5"]);
-    run.braid("start", &["--model", "phold", "--sides", "8,8,8", "--pending", "100"]).exits(2).explains(&["--pending"]);
+    run.braid(
+        "start",
+        &["--model", "phold", "--sides", "8,8,8", "--pending", "100"],
+    )
+    .exits(2)
+    .explains(&["--pending"]);
     run.braid("status", &[]).exits(4);
 }

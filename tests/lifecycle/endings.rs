@@ -9,7 +9,9 @@ fn stop_ends_all_three_at_one_boundary() {
     let run = Run::new("stop");
     run.start(ENDLESS);
     run.stop();
-    run.braid("stop", &[]).exits(3).explains(&["not running", "stopped"]);
+    run.braid("stop", &[])
+        .exits(3)
+        .explains(&["not running", "stopped"]);
     run.verify();
 }
 
@@ -31,7 +33,10 @@ fn ctrl_c_stops_at_one_boundary_with_the_summary_on_standard_output() {
     foreground.signal(SIGINT);
     let answer = foreground.finish().exits(0);
     let heading = format!("{}: stopped at boundary", run.name());
-    assert!(answer.out.starts_with(&heading), "standard output is data alone\n{answer}");
+    assert!(
+        answer.out.starts_with(&heading),
+        "standard output is data alone\n{answer}"
+    );
     run.ends("stopped");
     run.verify();
 }
@@ -50,7 +55,9 @@ fn sigterm_stops_a_run_in_the_background() {
 fn a_time_limit_ends_all_three_at_one_boundary() {
     let run = Run::new("limit");
     let arguments: Vec<&str> = ENDLESS.iter().copied().chain(["--for", "300ms"]).collect();
-    run.braid("start", &arguments).exits(0).prints(&["finished at boundary"]);
+    run.braid("start", &arguments)
+        .exits(0)
+        .prints(&["finished at boundary"]);
     run.ends("finished");
     run.verify();
 }
@@ -67,7 +74,16 @@ fn until_executes_the_last_tick_and_none_beyond() {
 #[test]
 fn a_run_goes_on_after_stops_as_if_there_had_been_none() {
     let arguments = |run: &Run| {
-        run.start(&["--model", "heat", "-p", "period=500", "--sides", "8,8,8", "--until", "3000000"]);
+        run.start(&[
+            "--model",
+            "heat",
+            "-p",
+            "period=500",
+            "--sides",
+            "8,8,8",
+            "--until",
+            "3000000",
+        ]);
     };
     let calm = Run::new("calm");
     arguments(&calm);
@@ -91,12 +107,18 @@ fn a_run_that_is_over_gives_its_memory_back_and_keeps_its_report() {
     let run = Run::new("shrink");
     run.start(ENDLESS);
     let bytes = |field: &str| run.status().0["files"][field].as_u64().expect("bytes");
-    assert!(bytes("allocated_bytes") >= bytes("segment_bytes"), "allocated in full while it runs");
+    assert!(
+        bytes("allocated_bytes") >= bytes("segment_bytes"),
+        "allocated in full while it runs"
+    );
     run.stop();
     assert!(bytes("allocated_bytes") < bytes("segment_bytes") / 2, "shrunk");
     run.verify();
     run.start(&["--resume"]);
-    assert!(bytes("allocated_bytes") >= bytes("segment_bytes"), "allocated in full again");
+    assert!(
+        bytes("allocated_bytes") >= bytes("segment_bytes"),
+        "allocated in full again"
+    );
     run.stop();
     run.verify();
 }
@@ -149,7 +171,9 @@ fn a_second_ctrl_c_leaves_a_run_that_resume_continues() {
     let frozen = run.worker(Torus::A);
     frozen.signal(nix::libc::SIGSTOP);
     foreground.signal(SIGINT);
-    until("the stop is under way", || run.look().0["final_boundary"].as_u64());
+    until("the stop is under way", || {
+        run.look().0["final_boundary"].as_u64()
+    });
     foreground.signal(SIGINT);
     let answer = foreground.finish();
     assert!(matches!(answer.code(), Some(0 | 1)), "{answer}");

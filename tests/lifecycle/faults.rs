@@ -12,21 +12,35 @@ fn exact(run: &Run) {
 }
 
 fn await_cause(run: &Run, torus: Torus, cause: &str) {
-    until("the death is reported", || run.look().causes(torus).last().filter(|last| *last == cause).cloned());
+    until("the death is reported", || {
+        run.look()
+            .causes(torus)
+            .last()
+            .filter(|last| *last == cause)
+            .cloned()
+    });
     run.wait_for("recovered");
 }
 
 #[test]
 fn a_worker_that_hangs_is_replaced() {
     let run = Run::new("hang");
-    let arguments: Vec<&str> = ENDLESS.iter().copied().chain(["--hang-timeout", "400ms"]).collect();
+    let arguments: Vec<&str> = ENDLESS
+        .iter()
+        .copied()
+        .chain(["--hang-timeout", "400ms"])
+        .collect();
     run.start(&arguments);
     let hung = run.worker(Torus::A);
     run.braid("kill", &["A", "--signal", "STOP"]).exits(0);
     await_cause(&run, Torus::A, "hung");
     assert!(!hung.lives(), "the process that hung is dead, not left frozen");
     let status = run.status();
-    assert_eq!([Torus::B, Torus::C].map(|torus| status.number(torus, "restarts")), [0, 0], "who waits does not hang");
+    assert_eq!(
+        [Torus::B, Torus::C].map(|torus| status.number(torus, "restarts")),
+        [0, 0],
+        "who waits does not hang"
+    );
     exact(&run);
 }
 
@@ -45,7 +59,9 @@ fn a_worker_that_is_frozen_for_less_than_the_timeout_is_not_replaced() {
     });
     worker.signal(SIGCONT);
     let boundary = eyes.slowest();
-    until("the run goes on", || (eyes.slowest() > boundary + 10).then_some(()));
+    until("the run goes on", || {
+        (eyes.slowest() > boundary + 10).then_some(())
+    });
     assert_eq!(run.status().restarts(), 0);
     exact(&run);
 }
@@ -53,7 +69,11 @@ fn a_worker_that_is_frozen_for_less_than_the_timeout_is_not_replaced() {
 #[test]
 fn a_frozen_supervisor_replaces_who_died_meanwhile_and_convicts_nobody() {
     let run = Run::new("frozen-supervisor");
-    let arguments: Vec<&str> = ENDLESS.iter().copied().chain(["--hang-timeout", "100ms"]).collect();
+    let arguments: Vec<&str> = ENDLESS
+        .iter()
+        .copied()
+        .chain(["--hang-timeout", "100ms"])
+        .collect();
     run.start(&arguments);
     let supervisor = run.eyes().supervisor().expect("it lives");
     supervisor.signal(SIGSTOP);
@@ -86,7 +106,9 @@ fn signals_of_a_terminal_do_not_reach_into_workers() {
     }
     let eyes = run.eyes();
     let boundary = eyes.slowest();
-    until("the run goes on", || (eyes.slowest() > boundary + 10).then_some(()));
+    until("the run goes on", || {
+        (eyes.slowest() > boundary + 10).then_some(())
+    });
     assert!(worker.lives());
     assert_eq!(run.status().restarts(), 0);
     exact(&run);
@@ -100,9 +122,24 @@ fn the_parts_of_a_recovery_are_in_their_order() {
     run.wait_for("recovered");
     let status = run.status();
     let recovery = &status.torus(Torus::C)["recoveries"][0];
-    let part = |name: &str| recovery[name].as_u64().unwrap_or_else(|| panic!("no {name} in {recovery}"));
-    let parts = ["detected_ns", "respawned_ns", "started_ns", "loaded_ns", "rehydrated_ns", "caught_up_ns"].map(part);
+    let part = |name: &str| {
+        recovery[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {name} in {recovery}"))
+    };
+    let parts = [
+        "detected_ns",
+        "respawned_ns",
+        "started_ns",
+        "loaded_ns",
+        "rehydrated_ns",
+        "caught_up_ns",
+    ]
+    .map(part);
     assert!(parts.is_sorted(), "{recovery}");
-    assert_eq!((recovery["incarnation"].as_u64(), recovery["cause"].as_str()), (Some(2), Some("SIGKILL")));
+    assert_eq!(
+        (recovery["incarnation"].as_u64(), recovery["cause"].as_str()),
+        (Some(2), Some("SIGKILL"))
+    );
     exact(&run);
 }

@@ -14,8 +14,27 @@ mod one_torus;
 mod reports;
 
 /// A small run without an end.
-const ENDLESS: &[&str] = &["--model", "phold", "-p", "remote=0.1", "-p", "population=64", "--sides", "8,8,8"];
+const ENDLESS: &[&str] = &[
+    "--model",
+    "phold",
+    "-p",
+    "remote=0.1",
+    "-p",
+    "population=64",
+    "--sides",
+    "8,8,8",
+];
 
 /// A small run that is soon over.
-const SHORT: &[&str] =
-    &["--model", "phold", "-p", "remote=0.1", "-p", "population=64", "--sides", "8,8,8", "--until", "20000"];
+const SHORT: &[&str] = &[
+    "--model",
+    "phold",
+    "-p",
+    "remote=0.1",
+    "-p",
+    "population=64",
+    "--sides",
+    "8,8,8",
+    "--until",
+    "20000",
+];

@@ -9,7 +9,9 @@ fn a_name_whose_supervisor_lives_is_left_alone() {
     run.start(ENDLESS);
     let before = pids(&run);
     for arguments in [&["--detach"][..], &[], &["--replace"], &["--resume"]] {
-        run.braid("start", arguments).exits(8).explains(&[run.name(), "already running"]);
+        run.braid("start", arguments)
+            .exits(8)
+            .explains(&[run.name(), "already running"]);
     }
     assert_eq!(pids(&run), before, "nobody was touched");
     run.stop();
@@ -22,7 +24,9 @@ fn a_dead_unfinished_run_is_kept_for_resume_or_clean() {
     run.start(ENDLESS);
     run.kill_everybody();
     for arguments in [&["--detach"][..], &[], &["--replace"]] {
-        run.braid("start", arguments).exits(1).explains(&[run.name(), "--resume", "clean"]);
+        run.braid("start", arguments)
+            .exits(1)
+            .explains(&[run.name(), "--resume", "clean"]);
     }
     run.start(&["--resume"]);
     run.stop();
@@ -34,10 +38,16 @@ fn a_finished_run_is_replaced_only_on_demand() {
     let run = Run::new("finished");
     run.start(SHORT);
     let first = run.finish();
-    run.braid("start", SHORT).exits(1).explains(&[run.name(), "--replace", "clean"]);
+    run.braid("start", SHORT)
+        .exits(1)
+        .explains(&[run.name(), "--replace", "clean"]);
     run.braid("start", &["--resume"]).exits(1).explains(&["finished"]);
     assert_eq!(run.ends("finished"), first, "it is still there");
-    let other: Vec<&str> = SHORT.iter().copied().chain(["--seed", "2", "--replace", "--detach"]).collect();
+    let other: Vec<&str> = SHORT
+        .iter()
+        .copied()
+        .chain(["--seed", "2", "--replace", "--detach"])
+        .collect();
     run.braid("start", &other).exits(0);
     let second = run.finish();
     assert_ne!(first[0].history, second[0].history, "another run");
@@ -49,10 +59,14 @@ fn a_stopped_run_is_replaced_only_on_demand_and_goes_on_with_resume() {
     let run = Run::new("stopped");
     run.start(ENDLESS);
     let stopped = run.stop();
-    run.braid("start", &["--detach"]).exits(1).explains(&["--replace"]);
+    run.braid("start", &["--detach"])
+        .exits(1)
+        .explains(&["--replace"]);
     run.start(&["--resume"]);
     let eyes = run.eyes();
-    crate::support::until("it goes on", || (eyes.slowest() > stopped[0].boundary + 5).then_some(()));
+    crate::support::until("it goes on", || {
+        (eyes.slowest() > stopped[0].boundary + 5).then_some(())
+    });
     run.stop();
     run.verify();
 }
@@ -68,13 +82,17 @@ fn the_default_run_is_replaced_when_it_is_over() {
     run.stop();
     run.start(ENDLESS);
     run.kill_everybody();
-    run.braid("start", &["--detach"]).exits(1).explains(&["--resume", "clean"]);
+    run.braid("start", &["--detach"])
+        .exits(1)
+        .explains(&["--resume", "clean"]);
 }
 
 #[test]
 fn there_is_nothing_to_resume_under_a_new_name() {
     let run = Run::new("nothing");
-    run.braid("start", &["--resume", "--detach"]).exits(4).explains(&[run.name()]);
+    run.braid("start", &["--resume", "--detach"])
+        .exits(4)
+        .explains(&[run.name()]);
 }
 
 #[test]
@@ -82,10 +100,18 @@ fn a_resumed_run_refuses_what_would_change_its_result() {
     let run = Run::new("refused");
     run.start(ENDLESS);
     run.stop();
-    for (option, value, stored) in [("--lag", "3", "2"), ("--seed", "7", "1"), ("--model", "heat", "phold")] {
-        run.braid("start", &["--resume", option, value]).exits(2).explains(&[option, value, stored]);
+    for (option, value, stored) in [
+        ("--lag", "3", "2"),
+        ("--seed", "7", "1"),
+        ("--model", "heat", "phold"),
+    ] {
+        run.braid("start", &["--resume", option, value])
+            .exits(2)
+            .explains(&[option, value, stored]);
     }
-    run.braid("start", &["--resume", "--pending", "64"]).exits(2).explains(&["--pending 64", "only grow"]);
+    run.braid("start", &["--resume", "--pending", "64"])
+        .exits(2)
+        .explains(&["--pending 64", "only grow"]);
     run.start(&["--resume", "--lag", "2", "--seed", "1", "-p", "remote=0.10"]);
     run.stop();
     run.verify();

@@ -18,7 +18,10 @@ fn nothing_runs_after_the_end_and_nothing_is_left_after_clean() {
     run.braid("clean", &[]).exits(0);
     traces.assert_gone(run.name());
     let state = run.folder().join("state");
-    let left: Vec<_> = std::fs::read_dir(&state).expect("the state directory").flatten().collect();
+    let left: Vec<_> = std::fs::read_dir(&state)
+        .expect("the state directory")
+        .flatten()
+        .collect();
     assert!(left.is_empty(), "{left:?}");
     run.braid("clean", &[]).exits(4);
     run.braid("status", &[]).exits(4);
@@ -63,7 +66,9 @@ fn clean_all_removes_what_is_over_and_keeps_what_runs() {
         line.args(["clean", "--all"]);
         run.execute(run.in_its_place(line))
     };
-    all().exits(0).explains(&["default is running", "removed the run over"]);
+    all()
+        .exits(0)
+        .explains(&["default is running", "removed the run over"]);
     other("status", &[]).exits(4);
     assert_eq!(run.status().state(), "running");
     run.stop();

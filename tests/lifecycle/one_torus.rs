@@ -3,7 +3,16 @@
 use crate::support::{Random, Run, Torus};
 use std::time::Duration;
 
-const ALONE: &[&str] = &["--tori", "1", "--model", "phold", "-p", "population=64", "--sides", "8,8,8"];
+const ALONE: &[&str] = &[
+    "--tori",
+    "1",
+    "--model",
+    "phold",
+    "-p",
+    "population=64",
+    "--sides",
+    "8,8,8",
+];
 
 #[test]
 fn one_torus_alone_recovers_from_its_own_slots() {
@@ -34,7 +43,9 @@ fn one_torus_takes_in_events_and_has_no_other() {
     let run = Run::new("one-only");
     run.start(ALONE);
     run.braid("inject", &["A", "1,2,3", "--payload", "9"]).exits(0);
-    run.braid("inject", &["B", "1,2,3", "--payload", "9"]).exits(2).explains(&["no torus B", "--tori 1"]);
+    run.braid("inject", &["B", "1,2,3", "--payload", "9"])
+        .exits(2)
+        .explains(&["no torus B", "--tori 1"]);
     run.braid("kill", &["C"]).exits(2).explains(&["no torus C"]);
     run.stop();
     run.verify();

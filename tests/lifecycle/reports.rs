@@ -8,18 +8,31 @@ fn the_exit_code_of_status_is_the_state_of_the_run() {
     let run = Run::new("codes");
     run.braid("status", &["--json"]).exits(4).explains(&[run.name()]);
     run.start(ENDLESS);
-    assert_eq!(run.braid("status", &["--json"]).exits(0).json()["state"], "running");
+    assert_eq!(
+        run.braid("status", &["--json"]).exits(0).json()["state"],
+        "running"
+    );
     run.kill_everybody();
     let status = run.braid("status", &["--json"]).exits(1).json();
     assert_eq!(status["state"], "failed");
-    assert!(status["reason"].as_str().is_some_and(|reason| reason.contains("--resume")), "{status}");
+    assert!(
+        status["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("--resume")),
+        "{status}"
+    );
     run.start(&["--resume"]);
     run.stop();
-    assert_eq!(run.braid("status", &["--json"]).exits(0).json()["state"], "stopped");
+    assert_eq!(
+        run.braid("status", &["--json"]).exits(0).json()["state"],
+        "stopped"
+    );
     run.braid("clean", &[]).exits(0);
     run.start(SHORT);
     run.finish();
-    run.braid("status", &[]).exits(0).prints(&["finished", "A  history "]);
+    run.braid("status", &[])
+        .exits(0)
+        .prints(&["finished", "A  history "]);
 }
 
 #[test]
@@ -30,14 +43,20 @@ fn the_report_has_the_promised_fields() {
     run.wait_for("recovered");
     run.stop();
     let status = run.status().0;
-    assert_eq!((status["schema_version"].as_u64(), status["name"].as_str()), (Some(1), Some(run.name())));
+    assert_eq!(
+        (status["schema_version"].as_u64(), status["name"].as_str()),
+        (Some(1), Some(run.name()))
+    );
     for torus in status["tori"].as_array().expect("tori") {
         for field in ["incarnation", "tick", "events", "pending", "restarts"] {
             assert!(torus[field].is_u64(), "{field} in {torus}");
         }
         for digest in ["history_digest", "state_digest"] {
             let text = torus[digest].as_str().expect("a digest");
-            assert!(text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest} {text}");
+            assert!(
+                text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{digest} {text}"
+            );
         }
         assert!(torus["pid"].is_null(), "nobody is left");
     }
@@ -52,11 +71,15 @@ fn wait_ends_when_there_is_nothing_to_wait_for() {
     let run = Run::new("wait");
     run.braid("wait", &[]).exits(4);
     run.start(ENDLESS);
-    run.braid("wait", &["--for", "finished", "--timeout", "50ms"]).exits(7).explains(&[run.name(), "finished"]);
+    run.braid("wait", &["--for", "finished", "--timeout", "50ms"])
+        .exits(7)
+        .explains(&[run.name(), "finished"]);
     run.braid("wait", &["--for", "ready"]).exits(0);
     run.braid("wait", &["--for", "recovered"]).exits(0);
     run.kill_everybody();
-    run.braid("wait", &["--for", "finished"]).exits(1).explains(&["dead"]);
+    run.braid("wait", &["--for", "finished"])
+        .exits(1)
+        .explains(&["dead"]);
     run.start(&["--resume"]);
     run.stop();
     run.braid("wait", &["--for", "finished"]).exits(0);
@@ -115,7 +138,10 @@ fn status_may_look_at_any_moment() {
     run.wait_for("recovered");
     until("all are running", || {
         let status = run.look();
-        Torus::ALL.iter().all(|torus| status.torus(*torus)["phase"] == "running").then_some(())
+        Torus::ALL
+            .iter()
+            .all(|torus| status.torus(*torus)["phase"] == "running")
+            .then_some(())
     });
     run.stop();
     run.verify();

@@ -50,7 +50,10 @@ impl Answer {
     #[track_caller]
     pub fn explains(self, parts: &[&str]) -> Answer {
         for part in parts {
-            assert!(self.err.contains(part), "standard error does not say {part:?}\n{self}");
+            assert!(
+                self.err.contains(part),
+                "standard error does not say {part:?}\n{self}"
+            );
         }
         self
     }
@@ -59,7 +62,10 @@ impl Answer {
     #[track_caller]
     pub fn prints(self, parts: &[&str]) -> Answer {
         for part in parts {
-            assert!(self.out.contains(part), "standard output does not say {part:?}\n{self}");
+            assert!(
+                self.out.contains(part),
+                "standard output does not say {part:?}\n{self}"
+            );
         }
         self
     }
@@ -103,12 +109,20 @@ impl Running {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let outputs = ["out", "err"].map(|stream| folder.join(format!("{stream}.{number}")));
-        let [out, err] =
-            outputs.each_ref().map(|path| File::create(path).unwrap_or_else(|error| panic!("{path:?}: {error}")));
+        let [out, err] = outputs
+            .each_ref()
+            .map(|path| File::create(path).unwrap_or_else(|error| panic!("{path:?}: {error}")));
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let line = in_words(&command);
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
-        Running { line, child, begin: Instant::now(), outputs }
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+        Running {
+            line,
+            child,
+            begin: Instant::now(),
+            outputs,
+        }
     }
 
     /// Its process.
@@ -142,13 +156,23 @@ impl Running {
         }
         let status = self.child.wait().expect("our own child can be waited for");
         let [out, err] = self.said();
-        self.outputs.iter().for_each(|path| drop(std::fs::remove_file(path)));
-        let answer = Answer { line: self.line.clone(), status, out, err, took: self.begin.elapsed() };
+        self.outputs
+            .iter()
+            .for_each(|path| drop(std::fs::remove_file(path)));
+        let answer = Answer {
+            line: self.line.clone(),
+            status,
+            out,
+            err,
+            took: self.begin.elapsed(),
+        };
         if ended { Ok(answer) } else { Err(answer) }
     }
 
     fn ends_within(&self, limit: Duration) -> bool {
-        let Ok(pidfd) = PidFd::open(self.pid()) else { return true };
+        let Ok(pidfd) = PidFd::open(self.pid()) else {
+            return true;
+        };
         let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         poll(&mut fds, timeout).is_ok_and(|ready| ready > 0)
@@ -157,7 +181,10 @@ impl Running {
 
 fn in_words(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Looks until there is a value.
@@ -171,7 +198,11 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = look() {
             return value;
         }
-        assert!(begin.elapsed() < PATIENCE, "waited {} s in vain until {what}", PATIENCE.as_secs());
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "waited {} s in vain until {what}",
+            PATIENCE.as_secs()
+        );
         std::thread::sleep(LOOK);
     }
 }

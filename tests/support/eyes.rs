@@ -51,7 +51,10 @@ impl Eyes {
     pub fn open(segment: &Path) -> Option<Eyes> {
         let file = SegmentFile::open(segment).ok()?;
         let tori = Torus::of_run(file.config().tori).to_vec();
-        Some(Eyes { tori, map: file.map_reader().ok()? })
+        Some(Eyes {
+            tori,
+            map: file.map_reader().ok()?,
+        })
     }
 
     /// The tori of the run.
@@ -65,21 +68,34 @@ impl Eyes {
         let pid = u32::try_from(identity.pid).ok()?;
         let pidfd = PidFd::open(pid).ok()?;
         let same = process::alive_as(pid, identity.start_time, identity.boot_id);
-        (same && pidfd.alive().ok()?).then_some(Certain { pidfd, pid, incarnation: identity.incarnation })
+        (same && pidfd.alive().ok()?).then_some(Certain {
+            pidfd,
+            pid,
+            incarnation: identity.incarnation,
+        })
     }
 
     /// The living supervisor.
     pub fn supervisor(&self) -> Option<Certain> {
         let control = self.map.views().control;
-        let pid = u32::try_from(control.supervisor_pid()).ok().filter(|pid| *pid != 0)?;
+        let pid = u32::try_from(control.supervisor_pid())
+            .ok()
+            .filter(|pid| *pid != 0)?;
         let pidfd = PidFd::open(pid).ok()?;
         let same = process::start_time(pid) == Some(control.supervisor_start_time());
-        (same && pidfd.alive().ok()?).then_some(Certain { pidfd, pid, incarnation: 0 })
+        (same && pidfd.alive().ok()?).then_some(Certain {
+            pidfd,
+            pid,
+            incarnation: 0,
+        })
     }
 
     /// The supervisor and all workers that live; the supervisor first, so that it replaces nobody.
     pub fn everybody(&self) -> Vec<Certain> {
-        self.supervisor().into_iter().chain(self.tori.iter().filter_map(|torus| self.worker(*torus))).collect()
+        self.supervisor()
+            .into_iter()
+            .chain(self.tori.iter().filter_map(|torus| self.worker(*torus)))
+            .collect()
     }
 
     /// How many frames a torus has committed.
@@ -89,7 +105,11 @@ impl Eyes {
 
     /// The boundary that all tori have reached.
     pub fn slowest(&self) -> u64 {
-        self.tori.iter().map(|torus| self.boundary(*torus)).min().unwrap_or(0)
+        self.tori
+            .iter()
+            .map(|torus| self.boundary(*torus))
+            .min()
+            .unwrap_or(0)
     }
 
     fn region<T>(&self, torus: Torus, look: impl FnOnce(&RegionReader<'_>) -> T) -> T {
@@ -108,7 +128,11 @@ pub fn newborns(segment: &Path) -> Vec<Certain> {
         let mut words = bytes.split(|byte| *byte == 0);
         let is_worker = words.clone().any(|word| word == b"--braid-worker");
         let named = words.any(|word| word == segment.as_os_str().as_encoded_bytes());
-        (is_worker && named && pidfd.alive().ok()?).then_some(Certain { pidfd, pid, incarnation: 0 })
+        (is_worker && named && pidfd.alive().ok()?).then_some(Certain {
+            pidfd,
+            pid,
+            incarnation: 0,
+        })
     };
     processes.filter_map(of_segment).collect()
 }

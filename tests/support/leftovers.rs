@@ -15,11 +15,17 @@ impl Traces {
     /// The traces of the run in `segment`.
     pub fn of(segment: &Path) -> Traces {
         use std::os::unix::ffi::OsStrExt;
-        let path = segment.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", segment.display()));
+        let path = segment
+            .canonicalize()
+            .unwrap_or_else(|error| panic!("{}: {error}", segment.display()));
         let metadata = path.metadata().expect("it exists");
         let hash = shm_layout::hash::bytes(path.as_os_str().as_bytes());
         let socket = format!("@braid/{}/{hash:016x}", metadata.uid());
-        Traces { segment: path, inode: metadata.ino(), socket }
+        Traces {
+            segment: path,
+            inode: metadata.ino(),
+            socket,
+        }
     }
 
     /// Whether somebody listens on the control socket.
@@ -39,17 +45,33 @@ impl Traces {
     /// Nothing of the run is left that runs, is locked or listens.
     #[track_caller]
     pub fn assert_quiet(&self, name: &str) {
-        assert_eq!(processes_naming(name), Vec::<String>::new(), "processes of {name}");
+        assert_eq!(
+            processes_naming(name),
+            Vec::<String>::new(),
+            "processes of {name}"
+        );
         assert_eq!(self.locks(), 0, "locks on {}", self.segment.display());
-        assert!(!self.socket_is_there(), "the socket {} is still there", self.socket);
+        assert!(
+            !self.socket_is_there(),
+            "the socket {} is still there",
+            self.socket
+        );
     }
 
     /// Nothing of the run is left at all.
     #[track_caller]
     pub fn assert_gone(&self, name: &str) {
         self.assert_quiet(name);
-        assert!(!self.segment.exists(), "{} is still there", self.segment.display());
-        assert_eq!(shared_memory_naming(name), Vec::<PathBuf>::new(), "shared memory of {name}");
+        assert!(
+            !self.segment.exists(),
+            "{} is still there",
+            self.segment.display()
+        );
+        assert_eq!(
+            shared_memory_naming(name),
+            Vec::<PathBuf>::new(),
+            "shared memory of {name}"
+        );
     }
 }
 
@@ -68,5 +90,8 @@ pub fn processes_naming(name: &str) -> Vec<String> {
 /// The files in /dev/shm that carry a name.
 pub fn shared_memory_naming(name: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir("/dev/shm").expect("/dev/shm").flatten();
-    files.map(|file| file.path()).filter(|path| path.to_string_lossy().contains(name)).collect()
+    files
+        .map(|file| file.path())
+        .filter(|path| path.to_string_lossy().contains(name))
+        .collect()
 }

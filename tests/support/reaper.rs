@@ -36,14 +36,28 @@ pub struct Reaper {
 
 impl Reaper {
     /// Watches over the run `name`.
-    pub fn new(program: &str, name: &str, segment: &Path, folder: &Path, variables: &[(String, String)]) -> Reaper {
+    pub fn new(
+        program: &str,
+        name: &str,
+        segment: &Path,
+        folder: &Path,
+        variables: &[(String, String)],
+    ) -> Reaper {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SCRIPT]).envs(variables.iter().map(|(name, value)| (name, value)));
+        command
+            .args(["-c", SCRIPT])
+            .envs(variables.iter().map(|(name, value)| (name, value)));
         command.env("REAP_PROGRAM", program).env("REAP_NAME", name);
         command.env("REAP_SEGMENT", segment).env("REAP_FOLDER", folder);
         // A group of its own: what interrupts the test from a terminal does not reach it.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Reaper { shell: command.spawn().expect("a shell can be started") }
+        command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Reaper {
+            shell: command.spawn().expect("a shell can be started"),
+        }
     }
 
     /// The run has been cleaned up.

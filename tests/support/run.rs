@@ -54,7 +54,10 @@ impl Run {
     }
 
     fn at(name: String, segment: PathBuf, by_segment: bool, shm: Option<PathBuf>) -> Run {
-        let folder = shm.as_deref().and_then(Path::parent).map_or_else(|| folder_of(&name), Path::to_owned);
+        let folder = shm
+            .as_deref()
+            .and_then(Path::parent)
+            .map_or_else(|| folder_of(&name), Path::to_owned);
         std::fs::create_dir_all(folder.join("state")).expect("a temporary folder");
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
         let mut variables = vec![("BRAID_STATE_DIR".to_owned(), text(&folder.join("state")))];
@@ -64,7 +67,16 @@ impl Run {
         }
         let reaper = Reaper::new(BRAID, &name, &segment, &folder, &variables);
         let (transcript, begin) = (Mutex::default(), Instant::now());
-        Run { name, folder, segment, variables, by_segment, transcript, begin, reaper }
+        Run {
+            name,
+            folder,
+            segment,
+            variables,
+            by_segment,
+            transcript,
+            begin,
+            reaper,
+        }
     }
 
     /// Its name.
@@ -91,9 +103,17 @@ impl Run {
 
     /// Notes something in what a failing test prints.
     pub fn note(&self, text: &str) {
-        let mut transcript = self.transcript.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         // Writing into a String cannot fail.
-        let _ = writeln!(transcript, "[{:8.3} s] {}", self.begin.elapsed().as_secs_f64(), text.trim_end());
+        let _ = writeln!(
+            transcript,
+            "[{:8.3} s] {}",
+            self.begin.elapsed().as_secs_f64(),
+            text.trim_end()
+        );
     }
 
     /// `braid-supervisor COMMAND` for this run, with further arguments, not started yet.
@@ -152,8 +172,14 @@ impl Run {
     /// Starts it in the foreground.
     pub fn foreground(&self, arguments: &[&str]) -> Foreground<'_> {
         let running = Running::start(self.command("start", arguments), &self.folder);
-        self.note(&format!("in the foreground as process {}: {arguments:?}", running.pid()));
-        Foreground { run: self, running: Some(running) }
+        self.note(&format!(
+            "in the foreground as process {}: {arguments:?}",
+            running.pid()
+        ));
+        Foreground {
+            run: self,
+            running: Some(running),
+        }
     }
 
     /// Its report.
@@ -166,7 +192,11 @@ impl Run {
     #[track_caller]
     pub fn look(&self) -> Status {
         let answer = Running::start(self.command("status", &["--json"]), &self.folder).finish(PATIENCE);
-        Status(answer.unwrap_or_else(|killed| panic!("no answer\n{killed}")).json())
+        Status(
+            answer
+                .unwrap_or_else(|killed| panic!("no answer\n{killed}"))
+                .json(),
+        )
     }
 
     /// Waits for `ready`, `recovered` or `finished`.
@@ -196,14 +226,19 @@ impl Run {
         let status = self.status();
         assert_eq!(status.state(), state, "{}", status.0);
         let ends = status.ends();
-        assert!(ends.iter().all(|end| end.boundary == ends[0].boundary), "not one boundary: {ends:?}");
+        assert!(
+            ends.iter().all(|end| end.boundary == ends[0].boundary),
+            "not one boundary: {ends:?}"
+        );
         ends
     }
 
     /// `verify` says identical.
     #[track_caller]
     pub fn verify(&self) {
-        self.braid("verify", &[]).exits(0).prints(&["identical up to boundary"]);
+        self.braid("verify", &[])
+            .exits(0)
+            .prints(&["identical up to boundary"]);
     }
 
     /// Eyes on it; it exists.
@@ -222,7 +257,10 @@ impl Run {
     #[track_caller]
     pub fn worker_after(&self, torus: Torus, incarnation: u64) -> Certain {
         let eyes = self.eyes();
-        until("a successor appears", || eyes.worker(torus).filter(|worker| worker.incarnation > incarnation))
+        until("a successor appears", || {
+            eyes.worker(torus)
+                .filter(|worker| worker.incarnation > incarnation)
+        })
     }
 
     /// SIGKILL to the worker of a torus, by its pid.
@@ -230,7 +268,10 @@ impl Run {
     pub fn kill(&self, torus: Torus) -> Certain {
         let worker = self.worker(torus);
         worker.kill();
-        self.note(&format!("SIGKILL to {} (torus {torus}, incarnation {})", worker.pid, worker.incarnation));
+        self.note(&format!(
+            "SIGKILL to {} (torus {torus}, incarnation {})",
+            worker.pid, worker.incarnation
+        ));
         worker
     }
 
@@ -248,7 +289,9 @@ impl Run {
     pub fn kill_everybody(&self) {
         let eyes = self.eyes();
         self.kill_supervisor();
-        until("all workers are dead", || kill_all(&eyes, &self.segment).then_some(()));
+        until("all workers are dead", || {
+            kill_all(&eyes, &self.segment).then_some(())
+        });
         self.note("SIGKILL to everybody else");
     }
 
@@ -259,7 +302,10 @@ impl Run {
     }
 
     fn dump(&self) {
-        let transcript = self.transcript.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         println!("---- what was done to the run {} ----\n{transcript}", self.name);
         let path = self.log();
         let log = std::fs::read(&path).unwrap_or_default();
@@ -267,15 +313,29 @@ impl Run {
         println!("---- {} ----\n{tail}", path.display());
         for arguments in [&["--json"][..], &[]] {
             let answer = self.command("status", arguments).output();
-            let text = answer.map(|o| [o.stdout, o.stderr].map(|b| String::from_utf8_lossy(&b).into_owned()).concat());
-            println!("---- status {arguments:?} ----\n{}", text.unwrap_or_else(|error| error.to_string()));
+            let text = answer.map(|o| {
+                [o.stdout, o.stderr]
+                    .map(|b| String::from_utf8_lossy(&b).into_owned())
+                    .concat()
+            });
+            println!(
+                "---- status {arguments:?} ----\n{}",
+                text.unwrap_or_else(|error| error.to_string())
+            );
         }
-        println!("---- processes ----\n{}", processes_naming(&self.segment.to_string_lossy()).join("\n"));
+        println!(
+            "---- processes ----\n{}",
+            processes_naming(&self.segment.to_string_lossy()).join("\n")
+        );
     }
 
     fn log(&self) -> PathBuf {
         let beside = self.folder.join("run.segment.journals/log");
-        if self.by_segment { beside } else { self.folder.join("state").join(&self.name).join("log") }
+        if self.by_segment {
+            beside
+        } else {
+            self.folder.join("state").join(&self.name).join("log")
+        }
     }
 
     /// Kills what lives and removes what is there.
@@ -325,7 +385,9 @@ impl Foreground<'_> {
     #[track_caller]
     pub fn finish(mut self) -> Answer {
         let mut running = self.running.take().expect("it runs");
-        let answer = running.finish(PATIENCE).unwrap_or_else(|killed| panic!("start did not end\n{killed}"));
+        let answer = running
+            .finish(PATIENCE)
+            .unwrap_or_else(|killed| panic!("start did not end\n{killed}"));
         self.run.note(&answer.to_string());
         assert!(!answer.err.contains("panicked"), "a panic\n{answer}");
         answer
@@ -352,7 +414,11 @@ fn kill_all(eyes: &Eyes, segment: &Path) -> bool {
 /// A name that no other run on this machine has.
 fn unique(test: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    format!("test-{}-{}-{test}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "test-{}-{}-{test}",
+        std::process::id(),
+        NUMBER.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn folder_of(name: &str) -> PathBuf {

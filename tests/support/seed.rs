@@ -8,9 +8,13 @@ pub struct Random(u64);
 impl Random {
     /// A stream whose seed is printed: that of `BRAID_SEED`, else the time.
     pub fn announced() -> Random {
-        let given = std::env::var("BRAID_SEED").ok().map(|text| text.parse().expect("BRAID_SEED is a number"));
+        let given = std::env::var("BRAID_SEED")
+            .ok()
+            .map(|text| text.parse().expect("BRAID_SEED is a number"));
         let seed = given.unwrap_or_else(|| {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+            let now = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .expect("after 1970");
             now.as_nanos() as u64 % 1_000_000_007
         });
         println!("BRAID_SEED={seed}");

@@ -37,7 +37,9 @@ impl Status {
 
     /// A number of one torus.
     pub fn number(&self, torus: Torus, field: &str) -> u64 {
-        self.torus(torus)[field].as_u64().unwrap_or_else(|| panic!("no number {field} in {}", self.torus(torus)))
+        self.torus(torus)[field]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no number {field} in {}", self.torus(torus)))
     }
 
     /// The tori.
@@ -47,13 +49,19 @@ impl Status {
 
     /// How often workers have been replaced, over all tori.
     pub fn restarts(&self) -> u64 {
-        self.tori().iter().map(|torus| torus["restarts"].as_u64().expect("restarts")).sum()
+        self.tori()
+            .iter()
+            .map(|torus| torus["restarts"].as_u64().expect("restarts"))
+            .sum()
     }
 
     /// The causes of all recoveries of a torus, oldest first.
     pub fn causes(&self, torus: Torus) -> Vec<String> {
         let recoveries = self.torus(torus)["recoveries"].as_array().expect("recoveries");
-        recoveries.iter().map(|recovery| recovery["cause"].as_str().expect("cause").to_owned()).collect()
+        recoveries
+            .iter()
+            .map(|recovery| recovery["cause"].as_str().expect("cause").to_owned())
+            .collect()
     }
 
     /// Where a run that is over ended.
@@ -64,9 +72,15 @@ impl Status {
     fn end(&self, torus: &Value) -> End {
         let text = |field: &str| {
             let found = torus[field].as_str();
-            found.unwrap_or_else(|| panic!("the run is not over: no {field} in {}", self.0)).to_owned()
+            found
+                .unwrap_or_else(|| panic!("the run is not over: no {field} in {}", self.0))
+                .to_owned()
         };
-        let number = |field: &str| torus[field].as_u64().unwrap_or_else(|| panic!("no {field} in {torus}"));
+        let number = |field: &str| {
+            torus[field]
+                .as_u64()
+                .unwrap_or_else(|| panic!("no {field} in {torus}"))
+        };
         End {
             torus: text("torus"),
             boundary: number("boundary"),

@@ -74,8 +74,16 @@ impl Recorded {
         let mut recorded = Self::default();
         for record in journal {
             match record {
-                Record::Intake { boundary, lanes, injected } => {
-                    recorded.intakes.push_back(RecordedIntake { boundary, lanes, injected });
+                Record::Intake {
+                    boundary,
+                    lanes,
+                    injected,
+                } => {
+                    recorded.intakes.push_back(RecordedIntake {
+                        boundary,
+                        lanes,
+                        injected,
+                    });
                 }
                 Record::Mark { interval, chain } => recorded.marks.push_back((interval, chain)),
                 // Where a run was stopped changes nothing in it; the caller says how far to go.
@@ -112,12 +120,26 @@ impl<M: Model> InProcess<M> {
     /// # Errors
     /// [`InProcessError::Setup`].
     pub fn new(config: &RunConfig, journals: [Vec<Record>; 3]) -> Result<Self, InProcessError> {
-        let tori = Torus::ALL.into_iter().take(config.tori.into()).zip(journals).map(|(torus, journal)| {
-            let node = setup::node(config, torus)?;
-            Ok(Strand { torus, node, published: VecDeque::new(), recorded: Recorded::of(journal), agreed: None })
-        });
+        let tori = Torus::ALL
+            .into_iter()
+            .take(config.tori.into())
+            .zip(journals)
+            .map(|(torus, journal)| {
+                let node = setup::node(config, torus)?;
+                Ok(Strand {
+                    torus,
+                    node,
+                    published: VecDeque::new(),
+                    recorded: Recorded::of(journal),
+                    agreed: None,
+                })
+            });
         let tori = tori.collect::<Result<_, SetupError>>()?;
-        Ok(Self { tori, lag: config.lag.into(), parting: None })
+        Ok(Self {
+            tori,
+            lag: config.lag.into(),
+            parting: None,
+        })
     }
 
     /// The boundary at which all tori stand.
@@ -135,14 +157,22 @@ impl<M: Model> InProcess<M> {
             self.enter(at, b)?;
             let strand = &mut self.tori[at];
             while strand.node.run(u64::MAX)? == Progress::More {}
-            let events = Torus::ALL.map(|peer| if peer == strand.torus { Vec::new() } else { strand.node.outgoing(peer).to_vec() });
+            let events = Torus::ALL.map(|peer| {
+                if peer == strand.torus {
+                    Vec::new()
+                } else {
+                    strand.node.outgoing(peer).to_vec()
+                }
+            });
             let mut frame = Frame::new(strand.node.kernel().world().lattice.face_cells() as usize);
             strand.node.close(&mut frame);
             strand.published.push_back(Published { frame, events });
             self.compare_mark(at, b);
         }
         if b >= self.lag {
-            self.tori.iter_mut().for_each(|strand| drop(strand.published.pop_front()));
+            self.tori
+                .iter_mut()
+                .for_each(|strand| drop(strand.published.pop_front()));
         }
         Ok(())
     }
@@ -150,13 +180,23 @@ impl<M: Model> InProcess<M> {
     fn enter(&mut self, at: usize, b: u64) -> Result<(), InProcessError> {
         let torus = self.tori[at].torus;
         let mut lane_positions = self.tori[at].node.books().lane_positions;
-        let recorded = self.tori[at].recorded.intakes.pop_front_if(|intake| intake.boundary == b);
+        let recorded = self.tori[at]
+            .recorded
+            .intakes
+            .pop_front_if(|intake| intake.boundary == b);
         let injected = recorded.map_or(Vec::new(), |intake| {
-            lane_positions.iter_mut().zip(intake.lanes).for_each(|(position, read)| *position = read);
+            lane_positions
+                .iter_mut()
+                .zip(intake.lanes)
+                .for_each(|(position, read)| *position = read);
             intake.injected
         });
         let mut node = self.tori.remove(at);
-        let mut intake = Intake { injected: &injected, lane_positions, ..Intake::default() };
+        let mut intake = Intake {
+            injected: &injected,
+            lane_positions,
+            ..Intake::default()
+        };
         if b >= self.lag {
             for peer in &self.tori {
                 // Tori before this one have published b already, those after it have not; all hold b−L first.
@@ -173,7 +213,8 @@ impl<M: Model> InProcess<M> {
 
     fn compare_mark(&mut self, at: usize, n: u64) {
         let strand = &mut self.tori[at];
-        let Some((interval, recorded)) = strand.recorded.marks.pop_front_if(|(interval, _)| *interval == n) else {
+        let Some((interval, recorded)) = strand.recorded.marks.pop_front_if(|(interval, _)| *interval == n)
+        else {
             return;
         };
         let executed = strand.node.books().chain;
@@ -181,7 +222,13 @@ impl<M: Model> InProcess<M> {
             strand.agreed = Some(interval);
         } else if self.parting.is_none() {
             let (torus, agreed) = (strand.torus, strand.agreed);
-            self.parting = Some(Parting { torus, agreed, differs: interval, recorded, executed });
+            self.parting = Some(Parting {
+                torus,
+                agreed,
+                differs: interval,
+                recorded,
+                executed,
+            });
         }
     }
 
@@ -208,7 +255,11 @@ impl<M: Model> InProcess<M> {
 
     /// Events of `torus` for `peer` that it has published and that `peer` has not taken in.
     pub fn in_transit(&self, torus: Torus, peer: Torus) -> impl Iterator<Item = &TimedEvent> {
-        let published = self.tori.iter().filter(move |strand| strand.torus == torus).flat_map(|strand| &strand.published);
+        let published = self
+            .tori
+            .iter()
+            .filter(move |strand| strand.torus == torus)
+            .flat_map(|strand| &strand.published);
         published.flat_map(move |published| &published.events[peer.index()])
     }
 }

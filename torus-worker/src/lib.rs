@@ -17,5 +17,7 @@ pub mod setup;
 
 /// Hash of the running binary, by which a run knows its own workers again; `None` if it cannot be read.
 pub fn build_hash() -> Option<u64> {
-    std::fs::read("/proc/self/exe").ok().map(|bytes| shm_layout::hash::bytes(&bytes))
+    std::fs::read("/proc/self/exe")
+        .ok()
+        .map(|bytes| shm_layout::hash::bytes(&bytes))
 }

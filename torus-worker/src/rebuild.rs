@@ -8,7 +8,7 @@ use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::{FrameReader, FrameWriter};
 use shm_layout::lane::LaneReader;
-use shm_layout::region::{ReaderSegment, RegionReader, WorkerSegment};
+use shm_layout::region::{LaneSegment, ReaderSegment, RegionReader, SupervisorSegment, WorkerSegment};
 use shm_layout::segment::{Draft, SegmentError, SegmentFile};
 use shm_layout::strand::{StrandReader, StrandWriter};
 use shm_layout::torus::Torus;
@@ -48,15 +48,51 @@ pub fn grow(old: &SegmentFile, config: &RunConfig) -> Result<SegmentFile, Rebuil
     check_grows(old.config(), config)?;
     let draft = Draft::create(old.path(), config)?;
     let map = old.map_reader()?;
-    let from = map.views();
+    carry_over(&map.views(), &draft, config)?;
+    Ok(draft.publish_over(old)?)
+}
+
+/// A segment that is being built, and that all ends of can be written.
+pub trait Building {
+    /// What the worker of `torus` will hold.
+    fn worker(&self, torus: Torus) -> Option<WorkerSegment<'_>>;
+    /// What the supervisor will hold.
+    fn supervisor(&self) -> SupervisorSegment<'_>;
+    /// What the client of a lane will hold.
+    fn lane(&self, lane: u32) -> LaneSegment<'_>;
+}
+
+impl Building for Draft {
+    fn worker(&self, torus: Torus) -> Option<WorkerSegment<'_>> {
+        self.worker(torus)
+    }
+
+    fn supervisor(&self) -> SupervisorSegment<'_> {
+        self.supervisor()
+    }
+
+    fn lane(&self, lane: u32) -> LaneSegment<'_> {
+        self.lane(lane)
+    }
+}
+
+/// Copies everything that a resumed run needs from one segment into another, empty one of `config`.
+///
+/// # Errors
+/// [`RebuildError::Lane`] when a lane is damaged.
+pub fn carry_over(
+    from: &ReaderSegment<'_>,
+    to: &impl Building,
+    config: &RunConfig,
+) -> Result<(), RebuildError> {
     for region in &from.regions {
-        if let Some(to) = draft.worker(region.torus) {
+        if let Some(to) = to.worker(region.torus) {
             copy_region(region, &to, config);
         }
     }
-    copy_lanes(&from, &draft)?;
-    copy_control(&from, &draft);
-    Ok(draft.publish_over(old)?)
+    copy_lanes(from, to)?;
+    copy_control(from, to);
+    Ok(())
 }
 
 fn check_grows(old: &RunConfig, new: &RunConfig) -> Result<(), RebuildError> {
@@ -64,13 +100,21 @@ fn check_grows(old: &RunConfig, new: &RunConfig) -> Result<(), RebuildError> {
     let pairs = [
         ("--pending", o.pending, n.pending),
         ("--edges", o.edges, n.edges),
-        ("--remote-per-interval", o.remote_per_interval, n.remote_per_interval),
+        (
+            "--remote-per-interval",
+            o.remote_per_interval,
+            n.remote_per_interval,
+        ),
         ("--lanes", o.lanes, n.lanes),
         ("the number of entries of a lane", o.lane_entries, n.lane_entries),
         ("the number of frames of a ring", o.frames, n.frames),
     ];
     match pairs.into_iter().find(|(_, old, new)| new < old) {
-        Some((what, old, new)) => Err(RebuildError::Smaller { what, old: old.into(), new: new.into() }),
+        Some((what, old, new)) => Err(RebuildError::Smaller {
+            what,
+            old: old.into(),
+            new: new.into(),
+        }),
         None => Ok(()),
     }
 }
@@ -89,7 +133,10 @@ fn copy_region(from: &RegionReader<'_>, to: &WorkerSegment<'_>, config: &RunConf
             copy_slots(from, to);
         }
         let sent = newest_valid(torus, from.ring, &mut frame).map_or(0, |()| frame.strand_end(peer));
-        let sent = from.checkpoints.newest().map_or(sent, |(_, header)| header.sent[i].max(sent));
+        let sent = from
+            .checkpoints
+            .newest()
+            .map_or(sent, |(_, header)| header.sent[i].max(sent));
         if let (Some(from), Some(to)) = (from.strands[i], to.own.strands[i].as_ref()) {
             copy_strand(from, to, sent);
         }
@@ -124,7 +171,10 @@ fn copy_frames(torus: Torus, from: FrameReader<'_>, to: &FrameWriter<'_>, frame:
 }
 
 fn newest_valid(torus: Torus, ring: FrameReader<'_>, frame: &mut Frame) -> Option<()> {
-    (ring.oldest()..ring.head()).rev().find(|n| ring.read(torus, *n, frame).is_ok()).map(drop)
+    (ring.oldest()..ring.head())
+        .rev()
+        .find(|n| ring.read(torus, *n, frame).is_ok())
+        .map(drop)
 }
 
 fn copy_slots(from: SlotsReader<'_>, to: &SlotsWriter<'_>) {
@@ -146,12 +196,15 @@ fn copy_strand(from: StrandReader<'_>, to: &StrandWriter<'_>, end: u64) {
     to.write(start, &events);
 }
 
-fn copy_lanes(from: &ReaderSegment<'_>, draft: &Draft) -> Result<(), RebuildError> {
+fn copy_lanes(from: &ReaderSegment<'_>, draft: &impl Building) -> Result<(), RebuildError> {
     for (number, lanes) in from.lanes.iter().enumerate() {
         let to = draft.lane(number as u32);
         for ((region, lane), writer) in from.regions.iter().zip(lanes).zip(&to.writers) {
             let free = region.status.lane_free(number).min(lane.head());
-            let refused = || RebuildError::Lane { lane: number, torus: region.torus };
+            let refused = || RebuildError::Lane {
+                lane: number,
+                torus: region.torus,
+            };
             if lane.head() - free > lane.entries() as u64 {
                 return Err(refused());
             }
@@ -159,7 +212,9 @@ fn copy_lanes(from: &ReaderSegment<'_>, draft: &Draft) -> Result<(), RebuildErro
                 writer.set_client(&client).map_err(|_| refused())?;
             }
             writer.begin_at(free);
-            let entries: Vec<_> = (free..lane.head()).map(|position| LaneReader::read(lane, position)).collect();
+            let entries: Vec<_> = (free..lane.head())
+                .map(|position| LaneReader::read(lane, position))
+                .collect();
             writer.push(&entries, free).map_err(|_| refused())?;
         }
     }
@@ -167,13 +222,16 @@ fn copy_lanes(from: &ReaderSegment<'_>, draft: &Draft) -> Result<(), RebuildErro
 }
 
 /// Carries over what the watchdog knows: how often each worker was started, and every recovery.
-fn copy_control(from: &ReaderSegment<'_>, draft: &Draft) {
+fn copy_control(from: &ReaderSegment<'_>, draft: &impl Building) {
     let to = draft.supervisor().control;
     to.set_created_ns(from.control.created_ns());
     to.set_started_ns(from.control.started_ns());
     for torus in Torus::ALL {
         to.set_restarts(torus, from.control.restarts(torus));
-        let started = from.regions.get(torus.index()).map_or(0, |region| region.status.incarnation());
+        let started = from
+            .regions
+            .get(torus.index())
+            .map_or(0, |region| region.status.incarnation());
         to.set_expected_incarnation(torus, from.control.expected_incarnation(torus).max(started + 1));
     }
     for recovery in from.control.recoveries() {

@@ -44,7 +44,10 @@ pub fn world(config: &RunConfig, torus: Torus) -> Result<World, SetupError> {
 /// The gain of a run: the configured one, or the model's default at this lag. Checked when the run is configured.
 pub fn gain<M: Model>(config: &RunConfig) -> Gain {
     match config.gain {
-        Some((numerator, denominator)) => Gain { numerator, denominator },
+        Some((numerator, denominator)) => Gain {
+            numerator,
+            denominator,
+        },
         None => Gain::default_for(M::COUPLING, config.lag),
     }
 }
@@ -54,7 +57,9 @@ pub fn gain<M: Model>(config: &RunConfig) -> Gain {
 /// # Errors
 /// [`SetupError::Script`], with the line.
 pub fn script(config: &RunConfig) -> Result<Option<Script>, SetupError> {
-    let Some(text) = &config.script else { return Ok(None) };
+    let Some(text) = &config.script else {
+        return Ok(None);
+    };
     let script = Script::parse("the run's script", text)?;
     script.check_for_start(config.tori)?;
     Ok(Some(script))
@@ -68,7 +73,12 @@ pub fn empty_node<M: Model>(config: &RunConfig, torus: Torus) -> Result<Node<M>,
     let world = world(config, torus)?;
     let parameters = Parameters::resolve(M::NAME, M::parameters(), &config.parameters)?;
     let model = M::new(&parameters, &world)?;
-    Ok(Node::new(Kernel::new(model, world, config.capacity)?, torus, config, gain::<M>(config)))
+    Ok(Node::new(
+        Kernel::new(model, world, config.capacity)?,
+        torus,
+        config,
+        gain::<M>(config),
+    ))
 }
 
 /// Puts what the model and the script say into an empty torus.

@@ -19,7 +19,10 @@ struct Published {
 
 fn config<M: Model>(parameters: &[(&str, &str)]) -> RunConfig {
     let mut config = RunConfig::new("saved", M::NAME);
-    config.parameters = parameters.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    config.parameters = parameters
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
     config.sides = [16, 16, 16];
     config.capacity.pending = 200_000;
     config.capacity.edges = 100_000;
@@ -29,12 +32,29 @@ fn config<M: Model>(parameters: &[(&str, &str)]) -> RunConfig {
 }
 
 /// Enters, runs in stretches of `budget` events and closes one interval.
-fn execute<M: Model>(node: &mut Node<M>, due: &[Option<&Published>; 3], own: Torus, budget: u64) -> Published {
+fn execute<M: Model>(
+    node: &mut Node<M>,
+    due: &[Option<&Published>; 3],
+    own: Torus,
+    budget: u64,
+) -> Published {
     let frames = due.map(|published| published.map(|p| &p.frame));
     let events = due.map(|published| published.map_or(&[][..], |p| &p.events[own.index()]));
-    node.enter(&Intake { frames, events, injected: &[], lane_positions: [0; LANES_MAX] }).expect("a clean intake");
+    node.enter(&Intake {
+        frames,
+        events,
+        injected: &[],
+        lane_positions: [0; LANES_MAX],
+    })
+    .expect("a clean intake");
     while node.run(budget).expect("enough room") == Progress::More {}
-    let events = Torus::ALL.map(|peer| if peer == own { Vec::new() } else { node.outgoing(peer).to_vec() });
+    let events = Torus::ALL.map(|peer| {
+        if peer == own {
+            Vec::new()
+        } else {
+            node.outgoing(peer).to_vec()
+        }
+    });
     let mut frame = Frame::new(node.kernel().world().lattice.face_cells() as usize);
     node.close(&mut frame);
     Published { frame, events }
@@ -50,17 +70,34 @@ fn saved_and_loaded_at_every_boundary<M: Model>(config: &RunConfig, boundaries: 
             node.save(7, &mut words);
             let mut twin = setup::empty_node::<M>(config, own).expect("a valid configuration");
             assert_eq!(twin.load(&words).expect("what was saved"), 7);
-            assert_eq!(node.state_digest(), twin.state_digest(), "torus {own} at boundary {b}");
+            assert_eq!(
+                node.state_digest(),
+                twin.state_digest(),
+                "torus {own} at boundary {b}"
+            );
             let due = Torus::ALL.map(|peer| {
-                (peer != own).then(|| b.checked_sub(2).map(|n| &published[peer.index()][n])).flatten()
+                (peer != own)
+                    .then(|| b.checked_sub(2).map(|n| &published[peer.index()][n]))
+                    .flatten()
             });
             let here = execute(node, &due, own, 4096);
             let there = execute(&mut twin, &due, own, u64::MAX);
-            assert_eq!(here.frame.chain(), there.frame.chain(), "torus {own}, interval {b}");
-            assert_eq!(node.state_digest(), twin.state_digest(), "torus {own} after interval {b}");
+            assert_eq!(
+                here.frame.chain(),
+                there.frame.chain(),
+                "torus {own}, interval {b}"
+            );
+            assert_eq!(
+                node.state_digest(),
+                twin.state_digest(),
+                "torus {own} after interval {b}"
+            );
             next.push(here);
         }
-        published.iter_mut().zip(next).for_each(|(frames, frame)| frames.push(frame));
+        published
+            .iter_mut()
+            .zip(next)
+            .for_each(|(frames, frame)| frames.push(frame));
     }
 }
 

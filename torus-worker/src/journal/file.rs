@@ -47,12 +47,23 @@ impl FileJournal {
     /// # Errors
     /// [`JournalError`] if it is missing, or belongs to another torus, run or version.
     pub fn open(path: &Path, config: &RunConfig, torus: Torus) -> Result<Self, JournalError> {
-        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io("open", path))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(io("open", path))?;
         let mut head = Vec::with_capacity(HEADER_BYTES as usize);
-        (&mut file).take(HEADER_BYTES).read_to_end(&mut head).map_err(io("read", path))?;
+        (&mut file)
+            .take(HEADER_BYTES)
+            .read_to_end(&mut head)
+            .map_err(io("read", path))?;
         check_header(&head, config, torus, &path.display().to_string())?;
         let length = file.seek(SeekFrom::End(0)).map_err(io("read", path))?;
-        Ok(Self { file, path: path.to_owned(), length })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            length,
+        })
     }
 
     /// Reads all records of a journal.
@@ -79,18 +90,28 @@ impl Journal for FileJournal {
     fn truncate(&mut self, length: u64) -> Result<(), JournalError> {
         if self.length < length {
             let what = "it is shorter than the last committed frame says";
-            return Err(JournalError::Damaged { path: self.path.display().to_string(), offset: self.length, what });
+            return Err(JournalError::Damaged {
+                path: self.path.display().to_string(),
+                offset: self.length,
+                what,
+            });
         }
         self.file.set_len(length).map_err(io("truncate", &self.path))?;
-        self.file.seek(SeekFrom::End(0)).map_err(io("truncate", &self.path))?;
+        self.file
+            .seek(SeekFrom::End(0))
+            .map_err(io("truncate", &self.path))?;
         self.length = length;
         Ok(())
     }
 
     fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
         let mut bytes = Vec::new();
-        self.file.seek(SeekFrom::Start(length)).map_err(io("read", &self.path))?;
-        self.file.read_to_end(&mut bytes).map_err(io("read", &self.path))?;
+        self.file
+            .seek(SeekFrom::Start(length))
+            .map_err(io("read", &self.path))?;
+        self.file
+            .read_to_end(&mut bytes)
+            .map_err(io("read", &self.path))?;
         parse_from(&bytes, length, &self.path.display().to_string())
     }
 }

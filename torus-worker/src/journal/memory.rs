@@ -35,7 +35,11 @@ impl Journal for MemoryJournal {
         let mut bytes = self.0.borrow_mut();
         if (bytes.len() as u64) < length {
             let what = "it is shorter than the last committed frame says";
-            return Err(JournalError::Damaged { path: "(memory)".to_owned(), offset: bytes.len() as u64, what });
+            return Err(JournalError::Damaged {
+                path: "(memory)".to_owned(),
+                offset: bytes.len() as u64,
+                what,
+            });
         }
         bytes.truncate(length as usize);
         Ok(())
@@ -43,6 +47,10 @@ impl Journal for MemoryJournal {
 
     fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
         let bytes = self.0.borrow();
-        parse_from(bytes.get(length as usize..).unwrap_or_default(), length, "(memory)")
+        parse_from(
+            bytes.get(length as usize..).unwrap_or_default(),
+            length,
+            "(memory)",
+        )
     }
 }

@@ -86,7 +86,9 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// It is not the journal of this torus of this run.
-    #[error("{path} is not the journal of torus {torus} of this run: {what}; restore it, or remove the run with `clean`")]
+    #[error(
+        "{path} is not the journal of torus {torus} of this run: {what}; restore it, or remove the run with `clean`"
+    )]
     Foreign {
         /// The file.
         path: String,
@@ -145,7 +147,10 @@ pub fn header(config: &RunConfig, torus: Torus) -> [u8; HEADER_BYTES as usize] {
 pub fn frame(record: &Record, out: &mut Vec<u8>) {
     // Serializing into memory fails only for types postcard cannot express; these are plain enums and vectors.
     let content = postcard::to_allocvec(record).unwrap_or_default();
-    debug_assert!(!content.is_empty() && content.len() <= RECORD_BYTES_MAX, "a record is small and never empty");
+    debug_assert!(
+        !content.is_empty() && content.len() <= RECORD_BYTES_MAX,
+        "a record is small and never empty"
+    );
     out.extend_from_slice(&(content.len() as u32).to_le_bytes());
     out.extend_from_slice(&checksum(&content).to_le_bytes());
     out.extend_from_slice(&content);
@@ -159,7 +164,12 @@ fn checksum(content: &[u8]) -> u32 {
 ///
 /// # Errors
 /// [`JournalError::Foreign`] or [`JournalError::Damaged`]; `path` only names the journal in them.
-pub fn parse(bytes: &[u8], config: &RunConfig, torus: Torus, path: &str) -> Result<Vec<Record>, JournalError> {
+pub fn parse(
+    bytes: &[u8],
+    config: &RunConfig,
+    torus: Torus,
+    path: &str,
+) -> Result<Vec<Record>, JournalError> {
     check_header(bytes, config, torus, path)?;
     let appended = parse_from(&bytes[HEADER_BYTES as usize..], HEADER_BYTES, path)?;
     Ok(appended.into_iter().map(|appended| appended.record).collect())
@@ -170,19 +180,32 @@ fn parse_from(bytes: &[u8], offset: u64, path: &str) -> Result<Vec<Appended>, Jo
     let mut records = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let damaged = |what| JournalError::Damaged { path: path.to_owned(), offset: offset + at as u64, what };
+        let damaged = |what| JournalError::Damaged {
+            path: path.to_owned(),
+            offset: offset + at as u64,
+            what,
+        };
         let (content, next) = content_at(bytes, at).map_err(damaged)?;
         let record = postcard::from_bytes(content).map_err(|_| damaged("the record is of no known kind"))?;
-        records.push(Appended { record, end: offset + next as u64 });
+        records.push(Appended {
+            record,
+            end: offset + next as u64,
+        });
         at = next;
     }
     Ok(records)
 }
 
 fn check_header(bytes: &[u8], config: &RunConfig, torus: Torus, path: &str) -> Result<(), JournalError> {
-    let foreign = |what| JournalError::Foreign { path: path.to_owned(), torus: torus.letter(), what };
+    let foreign = |what| JournalError::Foreign {
+        path: path.to_owned(),
+        torus: torus.letter(),
+        what,
+    };
     let expected = header(config, torus);
-    let found = bytes.get(..expected.len()).ok_or(foreign("it is shorter than a header"))?;
+    let found = bytes
+        .get(..expected.len())
+        .ok_or(foreign("it is shorter than a header"))?;
     if found[..8] != expected[..8] {
         return Err(foreign("it does not begin with the magic word"));
     }
@@ -197,12 +220,19 @@ fn check_header(bytes: &[u8], config: &RunConfig, torus: Torus, path: &str) -> R
 
 /// The content of the record at `offset`, and where the next one begins.
 fn content_at(bytes: &[u8], offset: usize) -> Result<(&[u8], usize), &'static str> {
-    let word = |at: usize| bytes.get(at..at + 4).and_then(|w| w.try_into().ok()).map(u32::from_le_bytes);
+    let word = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .and_then(|w| w.try_into().ok())
+            .map(u32::from_le_bytes)
+    };
     let (Some(length), Some(sum)) = (word(offset), word(offset + 4)) else {
         return Err("the record's framing is cut off");
     };
     let from = offset + FRAMING_BYTES;
-    let content = bytes.get(from..from + length as usize).ok_or("the record is cut off")?;
+    let content = bytes
+        .get(from..from + length as usize)
+        .ok_or("the record is cut off")?;
     if checksum(content) != sum {
         return Err("the record's checksum differs");
     }
@@ -221,10 +251,23 @@ mod tests {
     }
 
     fn some_records() -> Vec<Record> {
-        let entry = shm_layout::record::LaneEntry { at: 7, dst: 3, src: shm_layout::record::Source(9), payload: -5, kind: 0 };
+        let entry = shm_layout::record::LaneEntry {
+            at: 7,
+            dst: 3,
+            src: shm_layout::record::Source(9),
+            payload: -5,
+            kind: 0,
+        };
         vec![
-            Record::Mark { interval: 0, chain: 1 },
-            Record::Intake { boundary: 4, lanes: vec![0, 0, 1], injected: vec![Injection { lane: 2, entry }] },
+            Record::Mark {
+                interval: 0,
+                chain: 1,
+            },
+            Record::Intake {
+                boundary: 4,
+                lanes: vec![0, 0, 1],
+                injected: vec![Injection { lane: 2, entry }],
+            },
             Record::Stop { boundary: 9 },
         ]
     }
@@ -232,7 +275,10 @@ mod tests {
     #[test]
     fn what_was_appended_is_read_back() {
         let (config, bytes) = journal(&some_records());
-        assert_eq!(parse(&bytes, &config, Torus::B, "j").expect("well formed"), some_records());
+        assert_eq!(
+            parse(&bytes, &config, Torus::B, "j").expect("well formed"),
+            some_records()
+        );
     }
 
     #[test]
@@ -240,28 +286,46 @@ mod tests {
         let (config, bytes) = journal(&some_records()[1..2]);
         for cut in 1..bytes.len() - 1 {
             if cut != HEADER_BYTES as usize {
-                assert!(parse(&bytes[..cut], &config, Torus::B, "j").is_err(), "cut at {cut}");
+                assert!(
+                    parse(&bytes[..cut], &config, Torus::B, "j").is_err(),
+                    "cut at {cut}"
+                );
             }
         }
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x40;
-            assert!(parse(&flipped, &config, Torus::B, "j").is_err(), "flipped byte {at}");
+            assert!(
+                parse(&flipped, &config, Torus::B, "j").is_err(),
+                "flipped byte {at}"
+            );
         }
     }
 
     #[test]
     fn the_journal_of_another_torus_or_run_is_refused() {
         let (config, bytes) = journal(&[]);
-        assert!(matches!(parse(&bytes, &config, Torus::A, "j"), Err(JournalError::Foreign { .. })));
-        let other = RunConfig { run_id: config.run_id ^ 1, ..config };
-        assert!(matches!(parse(&bytes, &other, Torus::B, "j"), Err(JournalError::Foreign { .. })));
+        assert!(matches!(
+            parse(&bytes, &config, Torus::A, "j"),
+            Err(JournalError::Foreign { .. })
+        ));
+        let other = RunConfig {
+            run_id: config.run_id ^ 1,
+            ..config
+        };
+        assert!(matches!(
+            parse(&bytes, &other, Torus::B, "j"),
+            Err(JournalError::Foreign { .. })
+        ));
     }
 
     #[test]
     fn marks_grow_with_the_logarithm_of_the_run() {
         let marks = (0..1_u64 << 20).filter(|n| leaves_mark(*n)).count();
-        assert!((1000..4000).contains(&marks), "{marks} marks in a million intervals");
+        assert!(
+            (1000..4000).contains(&marks),
+            "{marks} marks in a million intervals"
+        );
         assert!(leaves_mark(u64::MAX << 60));
     }
 }

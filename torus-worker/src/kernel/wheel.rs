@@ -252,8 +252,10 @@ impl Wheel {
         let last = (cursor - 1) / NEAR_ROOM;
         let mut chunk = first;
         while chunk != last {
+            let next = self.chunks.next(chunk);
+            self.chunks.prefetch(next);
             due.extend_from_slice(self.chunks.near(chunk, NEAR_ROOM));
-            chunk = self.chunks.next(chunk);
+            chunk = next;
         }
         due.extend_from_slice(self.chunks.near(last, cursor - last * NEAR_ROOM));
         self.chunks.give_back(first, last);

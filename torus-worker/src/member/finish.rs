@@ -48,8 +48,14 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.host.reach(Point::FinishAnnounced)?;
         }
         let all_ended = self.peers.iter().all(|peer| {
-            self.segment.peers[peer.index()].as_ref().is_some_and(|p| p.status.state_digest_boundary() == b)
+            self.segment.peers[peer.index()]
+                .as_ref()
+                .is_some_and(|p| p.status.state_digest_boundary() == b)
         });
-        Ok(if all_ended { Step::Finished } else { Step::Waiting(Wait::Peers) })
+        Ok(if all_ended {
+            Step::Finished
+        } else {
+            Step::Waiting(Wait::Peers)
+        })
     }
 }

@@ -32,7 +32,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     fn checkpoint_is_due(&self) -> bool {
         let b = self.node.boundary();
         let wanted = self.peers.iter().any(|peer| {
-            let want = self.segment.peers[peer.index()].as_ref().map_or(0, |region| region.status.want(self.torus));
+            let want = self.segment.peers[peer.index()]
+                .as_ref()
+                .map_or(0, |region| region.status.want(self.torus));
             want > self.newest.boundary
         });
         b > self.newest.boundary && (self.checkpoint_due || wanted)
@@ -71,7 +73,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             lane_positions: books.lane_positions,
         };
         slots.publish(slot, &header);
-        self.newest = Newest { boundary: header.boundary, slot };
+        self.newest = Newest {
+            boundary: header.boundary,
+            slot,
+        };
         let status = &self.segment.own.status;
         status.set_checkpoint(header.boundary);
         status.set_checkpoint_bytes(header.bytes);
@@ -85,15 +90,27 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Copies the newest checkpoint of `peer` if it is newer than the copy here and it is this torus's turn: the next in
     /// the rotation copies first. Returns whether it did.
     fn mirror(&mut self, peer: Torus) -> Result<bool, MemberError> {
-        let Some(region) = self.segment.peers[peer.index()].as_ref() else { return Ok(false) };
+        let Some(region) = self.segment.peers[peer.index()].as_ref() else {
+            return Ok(false);
+        };
         let wanted = region.status.checkpoint();
         let held = self.mirrors[peer.index()];
         if wanted <= held.boundary || !self.is_turn_to_mirror(peer, wanted) {
             return Ok(false);
         }
-        let found = (0..2).find_map(|slot| region.checkpoints.header(slot).filter(|h| h.boundary == wanted).map(|h| (slot, h)));
-        let Some((from, header)) = found else { return Ok(false) };
-        let Some(mirror) = self.segment.own.mirrors[peer.index()].as_ref() else { return Ok(false) };
+        let found = (0..2).find_map(|slot| {
+            region
+                .checkpoints
+                .header(slot)
+                .filter(|h| h.boundary == wanted)
+                .map(|h| (slot, h))
+        });
+        let Some((from, header)) = found else {
+            return Ok(false);
+        };
+        let Some(mirror) = self.segment.own.mirrors[peer.index()].as_ref() else {
+            return Ok(false);
+        };
         let words = &mut self.buffers.checkpoint;
         words.clear();
         words.resize((header.bytes / 8) as usize, 0);
@@ -114,7 +131,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             return Ok(false);
         }
         mirror.publish(to, &header);
-        self.mirrors[peer.index()] = Newest { boundary: wanted, slot: to };
+        self.mirrors[peer.index()] = Newest {
+            boundary: wanted,
+            slot: to,
+        };
         self.segment.own.status.set_mirrored(peer, wanted);
         self.ring_doorbell();
         self.host.reach(Point::MirrorPublished)?;
@@ -126,6 +146,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     fn is_turn_to_mirror(&self, owner: Torus, boundary: u64) -> bool {
         let first = owner.next();
         first == self.torus
-            || self.segment.peers[first.index()].as_ref().is_some_and(|region| region.status.mirrored(owner) >= boundary)
+            || self.segment.peers[first.index()]
+                .as_ref()
+                .is_some_and(|region| region.status.mirrored(owner) >= boundary)
     }
 }

@@ -248,7 +248,11 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         if self.node.run(budget)? == Progress::Done {
             self.host.reach(Point::Executed)?;
             self.inside = false;
-            if self.node.boundary() < self.live_from { self.close_replayed()? } else { self.publish()? }
+            if self.node.boundary() < self.live_from {
+                self.close_replayed()?
+            } else {
+                self.publish()?
+            }
         }
         Ok(Step::Worked)
     }

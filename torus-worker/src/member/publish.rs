@@ -19,7 +19,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.node.close(&mut self.buffers.frame);
         let n = self.buffers.frame.interval();
         if leaves_mark(n) {
-            self.append(&Record::Mark { interval: n, chain: self.node.books().chain })?;
+            self.append(&Record::Mark {
+                interval: n,
+                chain: self.node.books().chain,
+            })?;
         }
         self.seal_frame();
         let ring = &self.segment.own.ring;
@@ -37,7 +40,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     fn write_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
-        let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else { return Ok(()) };
+        let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else {
+            return Ok(());
+        };
         let events = self.node.outgoing(peer);
         if events.is_empty() {
             return Ok(());
@@ -71,8 +76,17 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.seal_frame();
         let replayed = self.buffers.frame.chain();
         let committed = self.read_committed(n).then(|| self.buffers.committed.chain());
-        if let Some(committed) = committed.into_iter().chain(marked).find(|committed| *committed != replayed) {
-            return Err(MemberError::Divergence { torus: self.torus.letter(), interval: n, committed, replayed });
+        if let Some(committed) = committed
+            .into_iter()
+            .chain(marked)
+            .find(|committed| *committed != replayed)
+        {
+            return Err(MemberError::Divergence {
+                torus: self.torus.letter(),
+                interval: n,
+                committed,
+                replayed,
+            });
         }
         self.compare_with_proof(n)?;
         self.repair_slot(n)?;
@@ -97,20 +111,34 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Where a later checkpoint than the loaded one stands, the replay must reach what its header says. That matters
     /// where the frames before it are damaged: they are then compared with nothing else.
     fn compare_with_proof(&self, n: u64) -> Result<(), MemberError> {
-        let Some(proof) = self.proof.as_ref().filter(|proof| proof.boundary == n + 1) else { return Ok(()) };
+        let Some(proof) = self.proof.as_ref().filter(|proof| proof.boundary == n + 1) else {
+            return Ok(());
+        };
         let (books, replayed) = (self.node.books(), self.node.kernel().history_digest());
         let same = (replayed, books.sent, books.received, books.lane_positions)
-            == (proof.history_digest, proof.sent, proof.received, proof.lane_positions);
+            == (
+                proof.history_digest,
+                proof.sent,
+                proof.received,
+                proof.lane_positions,
+            );
         if same {
             return Ok(());
         }
         let (torus, committed) = (self.torus.letter(), proof.history_digest);
-        Err(MemberError::Divergence { torus, interval: n, committed, replayed })
+        Err(MemberError::Divergence {
+            torus,
+            interval: n,
+            committed,
+            replayed,
+        })
     }
 
     /// Rewrites the strand range of the replayed interval if it fails its hash and no later range lies over it.
     fn repair_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
-        let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else { return Ok(()) };
+        let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else {
+            return Ok(());
+        };
         let position = self.node.books().sent[peer.index()];
         let events = self.node.outgoing(peer);
         let is_overlaid = self.committed_strand_end[peer.index()] > position + strand.capacity() as u64;
@@ -132,7 +160,12 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     fn repair_slot(&mut self, n: u64) -> Result<(), MemberError> {
         let ring = &self.segment.own.ring;
         let is_overlaid = n + ring.slots() as u64 <= self.live_from.saturating_sub(1);
-        if !is_overlaid && ring.reader().read(self.torus, n, &mut self.buffers.committed).is_err() {
+        if !is_overlaid
+            && ring
+                .reader()
+                .read(self.torus, n, &mut self.buffers.committed)
+                .is_err()
+        {
             ring.write(&self.buffers.frame);
             self.host.reach(Point::SlotRewritten)?;
         }

@@ -43,15 +43,26 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         let mut buffers = Buffers::new::<M>(&node, config);
         let last = last_committed(&segment, torus, &mut buffers.committed);
         let newest = newest_whole(&segment, torus, u64::MAX, &mut buffers.checkpoint);
-        let live_from = last.map_or(0, |n| n + 1).max(newest.map_or(0, |header| header.boundary));
-        let needed = node.calendar().last_boundary().map_or(live_from, |end| live_from.min(end.saturating_sub(config.lag.into())));
+        let live_from = last
+            .map_or(0, |n| n + 1)
+            .max(newest.map_or(0, |header| header.boundary));
+        let needed = node.calendar().last_boundary().map_or(live_from, |end| {
+            live_from.min(end.saturating_sub(config.lag.into()))
+        });
         let damaged = first_damaged(&segment, torus, config.lag.into(), needed, &mut buffers);
-        let loaded_length = load_newest(&segment, config, damaged.unwrap_or(u64::MAX), &mut node, &mut buffers)?;
+        let loaded_length = load_newest(
+            &segment,
+            config,
+            damaged.unwrap_or(u64::MAX),
+            &mut node,
+            &mut buffers,
+        )?;
         let (journal_end, committed_strand_end) = match newest.filter(|header| header.boundary == live_from) {
             Some(header) => (header.journal_length, header.sent),
-            None if live_from > 0 && read_own(&segment, torus, live_from - 1, &mut buffers.committed) => {
-                (buffers.committed.journal_length(), Torus::ALL.map(|peer| buffers.committed.strand_end(peer)))
-            }
+            None if live_from > 0 && read_own(&segment, torus, live_from - 1, &mut buffers.committed) => (
+                buffers.committed.journal_length(),
+                Torus::ALL.map(|peer| buffers.committed.strand_end(peer)),
+            ),
             None => (loaded_length, node.books().sent),
         };
         let mut member = Self {
@@ -99,7 +110,13 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         let own = &self.segment.own;
         let safe = self.safe_checkpoint_of(self.torus);
         self.newest = newest_of(own.checkpoints.reader());
-        if self.newest.boundary > safe && !is_whole(own.checkpoints.reader(), self.newest.slot, &mut self.buffers.checkpoint) {
+        if self.newest.boundary > safe
+            && !is_whole(
+                own.checkpoints.reader(),
+                self.newest.slot,
+                &mut self.buffers.checkpoint,
+            )
+        {
             own.checkpoints.invalidate(self.newest.slot);
             self.newest = newest_of(own.checkpoints.reader());
         }
@@ -108,7 +125,11 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
                 self.mirrors[peer.index()] = newest_of(mirror.reader());
             }
         }
-        let bytes = own.checkpoints.reader().header(self.newest.slot).map_or(0, |header| header.bytes);
+        let bytes = own
+            .checkpoints
+            .reader()
+            .header(self.newest.slot)
+            .map_or(0, |header| header.bytes);
         own.status.set_checkpoint(self.newest.boundary);
         own.status.set_checkpoint_bytes(bytes);
         for peer in self.peers.iter().copied() {
@@ -153,11 +174,18 @@ impl Buffers {
 
 /// The newest checkpoint at or before boundary `until` that is whole; its words are then in `words`. If one changes while
 /// it is copied, the candidates are listed anew.
-fn newest_whole(segment: &WorkerSegment<'_>, torus: Torus, until: u64, words: &mut Vec<u64>) -> Option<SlotHeader> {
+fn newest_whole(
+    segment: &WorkerSegment<'_>,
+    torus: Torus,
+    until: u64,
+    words: &mut Vec<u64>,
+) -> Option<SlotHeader> {
     for _ in 0..ATTEMPTS {
         let mut candidates = candidates(segment, torus);
         candidates.retain(|(_, _, header)| header.boundary <= until);
-        let whole = candidates.iter().find(|(reader, slot, header)| copy_whole(*reader, *slot, header, words));
+        let whole = candidates
+            .iter()
+            .find(|(reader, slot, header)| copy_whole(*reader, *slot, header, words));
         if whole.is_some() || candidates.is_empty() {
             return whole.map(|(_, _, header)| *header);
         }
@@ -177,12 +205,18 @@ fn load_newest<M: Model>(
     let torus = node.kernel().world().torus;
     if let Some(header) = newest_whole(segment, torus, until, &mut buffers.checkpoint) {
         let boundary = header.boundary;
-        return node.load(&buffers.checkpoint).map_err(|source| MemberError::Checkpoint { boundary, source });
+        return node
+            .load(&buffers.checkpoint)
+            .map_err(|source| MemberError::Checkpoint { boundary, source });
     }
     let oldest = segment.own.ring.reader().oldest();
     if oldest > 0 {
         // The ring no longer reaches back to the configuration.
-        return Err(MemberError::Lost { torus: torus.letter(), what: "a checkpoint", interval: oldest });
+        return Err(MemberError::Lost {
+            torus: torus.letter(),
+            what: "a checkpoint",
+            interval: oldest,
+        });
     }
     setup::fill(config, node)?;
     Ok(HEADER_BYTES)
@@ -190,10 +224,16 @@ fn load_newest<M: Model>(
 
 /// All checkpoints of `torus` that claim to be valid, the newest first, the own slots before mirrors.
 fn candidates<'s>(segment: &WorkerSegment<'s>, torus: Torus) -> Vec<(SlotsReader<'s>, usize, SlotHeader)> {
-    let mirrors = segment.peers.iter().flatten().filter_map(|region| region.mirrors[torus.index()]);
+    let mirrors = segment
+        .peers
+        .iter()
+        .flatten()
+        .filter_map(|region| region.mirrors[torus.index()]);
     let mut found: Vec<_> = std::iter::once(segment.own.checkpoints.reader())
         .chain(mirrors)
-        .flat_map(|reader| (0..2).filter_map(move |slot| reader.header(slot).map(|header| (reader, slot, header))))
+        .flat_map(|reader| {
+            (0..2).filter_map(move |slot| reader.header(slot).map(|header| (reader, slot, header)))
+        })
         .collect();
     found.sort_by_key(|(_, _, header)| std::cmp::Reverse(header.boundary));
     found
@@ -208,28 +248,52 @@ fn copy_whole(reader: SlotsReader<'_>, slot: usize, header: &SlotHeader, words: 
 
 /// The newest published checkpoint of a pair of slots; boundary 0 if both are empty.
 fn newest_of(reader: SlotsReader<'_>) -> Newest {
-    let headers = (0..2).filter_map(|slot| reader.header(slot).map(|h| Newest { boundary: h.boundary, slot }));
+    let headers = (0..2).filter_map(|slot| {
+        reader.header(slot).map(|h| Newest {
+            boundary: h.boundary,
+            slot,
+        })
+    });
     headers.max_by_key(|newest| newest.boundary).unwrap_or_default()
 }
 
 fn is_whole(reader: SlotsReader<'_>, slot: usize, words: &mut Vec<u64>) -> bool {
-    reader.header(slot).is_some_and(|header| copy_whole(reader, slot, &header, words))
+    reader
+        .header(slot)
+        .is_some_and(|header| copy_whole(reader, slot, &header, words))
 }
 
 /// The highest frame of `torus` that is valid in its own ring or in either peer's log.
 fn last_committed(segment: &WorkerSegment<'_>, torus: Torus, frame: &mut Frame) -> Option<u64> {
-    let logs = segment.peers.iter().flatten().filter_map(|region| region.logs[torus.index()]);
-    std::iter::once(segment.own.ring.reader()).chain(logs).filter_map(|ring| highest_valid(ring, torus, frame)).max()
+    let logs = segment
+        .peers
+        .iter()
+        .flatten()
+        .filter_map(|region| region.logs[torus.index()]);
+    std::iter::once(segment.own.ring.reader())
+        .chain(logs)
+        .filter_map(|ring| highest_valid(ring, torus, frame))
+        .max()
 }
 
 fn highest_valid(ring: FrameReader<'_>, torus: Torus, frame: &mut Frame) -> Option<u64> {
-    (ring.oldest()..ring.head()).rev().find(|n| ring.read(torus, *n, frame).is_ok())
+    (ring.oldest()..ring.head())
+        .rev()
+        .find(|n| ring.read(torus, *n, frame).is_ok())
 }
 
 /// The first committed frame below `end` that a peer has still to take in and that it cannot: damaged in the own ring, or
 /// with a strand range that fails its hash. The replay has to begin at or before it, to write it again.
-fn first_damaged(segment: &WorkerSegment<'_>, torus: Torus, lag: u64, end: u64, buffers: &mut Buffers) -> Option<u64> {
-    let peers = Torus::ALL.into_iter().filter_map(|peer| segment.peers[peer.index()].as_ref().map(|region| (peer, region)));
+fn first_damaged(
+    segment: &WorkerSegment<'_>,
+    torus: Torus,
+    lag: u64,
+    end: u64,
+    buffers: &mut Buffers,
+) -> Option<u64> {
+    let peers = Torus::ALL
+        .into_iter()
+        .filter_map(|peer| segment.peers[peer.index()].as_ref().map(|region| (peer, region)));
     let mut first = None;
     for (peer, region) in peers {
         // Who stands at boundary b has taken in all frames below b−L; its log may have been given back since.
@@ -242,7 +306,13 @@ fn first_damaged(segment: &WorkerSegment<'_>, torus: Torus, lag: u64, end: u64, 
 }
 
 /// Whether `peer` can take in frame `n` of `torus` from the ring and the strand.
-fn is_readable(segment: &WorkerSegment<'_>, torus: Torus, peer: Torus, n: u64, buffers: &mut Buffers) -> bool {
+fn is_readable(
+    segment: &WorkerSegment<'_>,
+    torus: Torus,
+    peer: Torus,
+    n: u64,
+    buffers: &mut Buffers,
+) -> bool {
     let frame = &mut buffers.committed;
     if segment.own.ring.reader().read(torus, n, frame).is_err() {
         return false;
@@ -254,8 +324,15 @@ fn is_readable(segment: &WorkerSegment<'_>, torus: Torus, peer: Torus, n: u64, b
         // No copy of its predecessor is left: the range cannot be told apart, the peer's own check decides.
         Some(_) => return true,
     };
-    let Some(strand) = segment.own.strands[peer.index()].as_ref() else { return true };
-    let Some(count) = end.checked_sub(start).filter(|count| *count <= strand.capacity() as u64) else { return false };
+    let Some(strand) = segment.own.strands[peer.index()].as_ref() else {
+        return true;
+    };
+    let Some(count) = end
+        .checked_sub(start)
+        .filter(|count| *count <= strand.capacity() as u64)
+    else {
+        return false;
+    };
     let events = &mut buffers.events[peer.index()];
     events.clear();
     events.resize(count as usize, bytemuck::Zeroable::zeroed());

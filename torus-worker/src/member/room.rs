@@ -18,9 +18,15 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             return self.newest.boundary;
         }
         let own = (torus != self.torus).then(|| self.mirrors[torus.index()].boundary);
-        let theirs = self.peers.iter().filter(|peer| **peer != torus).filter_map(|peer| {
-            self.segment.peers[peer.index()].as_ref().map(|region| region.status.mirrored(torus))
-        });
+        let theirs = self
+            .peers
+            .iter()
+            .filter(|peer| **peer != torus)
+            .filter_map(|peer| {
+                self.segment.peers[peer.index()]
+                    .as_ref()
+                    .map(|region| region.status.mirrored(torus))
+            });
         own.into_iter().chain(theirs).min().unwrap_or(0)
     }
 
@@ -31,12 +37,18 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             return;
         }
         let slots = self.segment.own.checkpoints.reader();
-        let Some(header) = (0..2).filter_map(|slot| slots.header(slot)).find(|header| header.boundary == safe) else {
+        let Some(header) = (0..2)
+            .filter_map(|slot| slots.header(slot))
+            .find(|header| header.boundary == safe)
+        else {
             return;
         };
         self.safe = safe;
         for lane in 0..self.segment.lanes.len() {
-            self.segment.own.status.set_lane_free(lane, header.lane_positions[lane]);
+            self.segment
+                .own
+                .status
+                .set_lane_free(lane, header.lane_positions[lane]);
         }
         self.segment.own.status.set_safe(safe);
         self.ring_doorbell();
@@ -82,8 +94,12 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// The peer's strand position as of its safe checkpoint; what lies before it will not be read again.
     fn update_freed(&mut self, peer: Torus, safe: u64) {
-        let Some(region) = self.segment.peers[peer.index()].as_ref() else { return };
-        let header = (0..2).filter_map(|slot| region.checkpoints.header(slot)).find(|h| h.boundary == safe && safe > 0);
+        let Some(region) = self.segment.peers[peer.index()].as_ref() else {
+            return;
+        };
+        let header = (0..2)
+            .filter_map(|slot| region.checkpoints.header(slot))
+            .find(|h| h.boundary == safe && safe > 0);
         if let Some(header) = header {
             self.freed[peer.index()] = self.freed[peer.index()].max(header.received[self.torus.index()]);
         }

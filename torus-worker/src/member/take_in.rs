@@ -64,7 +64,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         while let Some(appended) = self.recorded.pop_front_if(|appended| is_due(&appended.record)) {
             self.journal_length = appended.end;
             if let Record::Intake { lanes, injected, .. } = appended.record {
-                positions.iter_mut().zip(lanes).for_each(|(position, read)| *position = read);
+                positions
+                    .iter_mut()
+                    .zip(lanes)
+                    .for_each(|(position, read)| *position = read);
                 self.buffers.injected = injected;
             }
         }
@@ -73,7 +76,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     fn intake_record(&self, boundary: u64, positions: [u64; LANES_MAX]) -> Record {
         let lanes = positions[..self.segment.lanes.len()].to_vec();
-        Record::Intake { boundary, lanes, injected: self.buffers.injected.clone() }
+        Record::Intake {
+            boundary,
+            lanes,
+            injected: self.buffers.injected.clone(),
+        }
     }
 
     fn enter(&mut self, lane_positions: [u64; LANES_MAX]) -> Result<Step, MemberError> {
@@ -81,8 +88,19 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let due = self.node.frame_due(self.node.boundary()).is_some();
         let is_peer = |torus: Torus| due && self.peers.contains(&torus);
         let frames = Torus::ALL.map(|t| is_peer(t).then(|| &buffers.peer_frames[t.index()]));
-        let events = Torus::ALL.map(|t| if is_peer(t) { buffers.events[t.index()].as_slice() } else { &[] });
-        self.node.enter(&Intake { frames, events, injected: &buffers.injected, lane_positions })?;
+        let events = Torus::ALL.map(|t| {
+            if is_peer(t) {
+                buffers.events[t.index()].as_slice()
+            } else {
+                &[]
+            }
+        });
+        self.node.enter(&Intake {
+            frames,
+            events,
+            injected: &buffers.injected,
+            lane_positions,
+        })?;
         self.inside = true;
         self.host.reach(Point::TakenIn)?;
         Ok(Step::Worked)
@@ -90,7 +108,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Copies the frames and strand ranges due at boundary `b` and verifies the copies.
     fn gather_peers(&mut self, b: u64, replay: bool) -> Result<Option<Wait>, MemberError> {
-        let Some(n) = self.node.frame_due(b) else { return Ok(None) };
+        let Some(n) = self.node.frame_due(b) else {
+            return Ok(None);
+        };
         for peer in self.peers.clone() {
             match self.gather_peer(peer, n, replay) {
                 Found::Yes => self.complain(peer, None),
@@ -113,39 +133,62 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let frame = &self.buffers.peer_frames[i];
         let from = self.node.books().received[i];
         let until = frame.strand_end(self.torus);
-        let Some(count) = until.checked_sub(from).filter(|n| *n <= self.config.capacity.remote_per_interval.into()) else {
+        let Some(count) = until
+            .checked_sub(from)
+            .filter(|n| *n <= self.config.capacity.remote_per_interval.into())
+        else {
             return Found::Damaged;
         };
         let events = &mut self.buffers.events[i];
         events.clear();
         if count > 0 {
-            let Some(region) = self.segment.peers[i].as_ref() else { return Found::Damaged };
+            let Some(region) = self.segment.peers[i].as_ref() else {
+                return Found::Damaged;
+            };
             events.resize(count as usize, bytemuck::Zeroable::zeroed());
             region.strand_to_me.read(from, events);
         }
-        if hash::events(events) != frame.strand_hash(self.torus) { Found::Damaged } else { Found::Yes }
+        if hash::events(events) != frame.strand_hash(self.torus) {
+            Found::Damaged
+        } else {
+            Found::Yes
+        }
     }
 
     /// Reads frame `n` of a peer into its buffer: from its ring; in replay also from either log of it.
     fn read_peer_frame(&mut self, peer: Torus, n: u64, replay: bool) -> Found {
         let frame = &mut self.buffers.peer_frames[peer.index()];
-        let Some(region) = self.segment.peers[peer.index()].as_ref() else { return Found::Damaged };
+        let Some(region) = self.segment.peers[peer.index()].as_ref() else {
+            return Found::Damaged;
+        };
         match region.ring.read(peer, n, frame) {
             Ok(()) => return Found::Yes,
             Err(ReadError::NotYet { .. }) if !replay => return Found::NotYet,
             Err(_) if !replay => return Found::Damaged,
             Err(_) => {}
         }
-        let own_log = self.segment.own.logs[peer.index()].as_ref().map(|log| log.reader());
+        let own_log = self.segment.own.logs[peer.index()]
+            .as_ref()
+            .map(|log| log.reader());
         let third = self.peers.iter().find(|torus| **torus != peer);
-        let third_log = third.and_then(|torus| self.segment.peers[torus.index()].as_ref()?.logs[peer.index()]);
+        let third_log =
+            third.and_then(|torus| self.segment.peers[torus.index()].as_ref()?.logs[peer.index()]);
         let copies = own_log.into_iter().chain(third_log);
-        if copies.into_iter().any(|log: FrameReader<'_>| log.read(peer, n, frame).is_ok()) { Found::Yes } else { Found::Damaged }
+        if copies
+            .into_iter()
+            .any(|log: FrameReader<'_>| log.read(peer, n, frame).is_ok())
+        {
+            Found::Yes
+        } else {
+            Found::Damaged
+        }
     }
 
     /// Keeps a copy of a peer's frame, before it is acted upon, in case the peer's ring is damaged.
     fn log(&mut self, peer: Torus, n: u64) -> Result<(), MemberError> {
-        let Some(log) = self.segment.own.logs[peer.index()].as_ref() else { return Ok(()) };
+        let Some(log) = self.segment.own.logs[peer.index()].as_ref() else {
+            return Ok(());
+        };
         let frame = &self.buffers.peer_frames[peer.index()];
         let (half, all) = (frame.carried_words() / 2, frame.carried_words());
         log.write_range(frame, 0..half);
@@ -177,13 +220,19 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         injected.clear();
         for (lane, reader) in self.segment.lanes.iter().enumerate() {
             let position = &mut positions[lane];
-            let available = reader.head().saturating_sub(*position).min(reader.entries() as u64);
+            let available = reader
+                .head()
+                .saturating_sub(*position)
+                .min(reader.entries() as u64);
             let end = *position + available.min(room);
             while *position < end {
                 let entry = reader.read(*position);
                 *position += 1;
                 if is_acceptable(&entry, cells) {
-                    injected.push(Injection { lane: lane as u32, entry });
+                    injected.push(Injection {
+                        lane: lane as u32,
+                        entry,
+                    });
                     room = room.saturating_sub(1);
                 }
             }
@@ -217,8 +266,14 @@ pub(super) fn read_own(
     n: u64,
     frame: &mut Frame,
 ) -> bool {
-    let logs = segment.peers.iter().flatten().filter_map(|region| region.logs[torus.index()]);
-    std::iter::once(segment.own.ring.reader()).chain(logs).any(|ring| ring.read(torus, n, frame).is_ok())
+    let logs = segment
+        .peers
+        .iter()
+        .flatten()
+        .filter_map(|region| region.logs[torus.index()]);
+    std::iter::once(segment.own.ring.reader())
+        .chain(logs)
+        .any(|ring| ring.read(torus, n, frame).is_ok())
 }
 
 /// Whether an entry can be queued on a lattice of `cells` cells.

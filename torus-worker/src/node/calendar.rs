@@ -56,7 +56,11 @@ mod tests {
     use super::*;
 
     fn calendar(interval: u64, lag: u64, until: Option<u64>) -> Calendar {
-        Calendar { interval, lag, end: until.map_or(u64::MAX, |t| t + 1) }
+        Calendar {
+            interval,
+            lag,
+            end: until.map_or(u64::MAX, |t| t + 1),
+        }
     }
 
     #[test]

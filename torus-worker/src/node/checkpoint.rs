@@ -24,7 +24,14 @@ impl<M: Model> Node<M> {
     pub fn save(&self, journal_length: u64, out: &mut Vec<u64>) {
         let books = &self.books;
         out.clear();
-        out.extend_from_slice(&[MAGIC, VERSION, self.torus.index() as u64, journal_length, books.boundary, books.chain]);
+        out.extend_from_slice(&[
+            MAGIC,
+            VERSION,
+            self.torus.index() as u64,
+            journal_length,
+            books.boundary,
+            books.chain,
+        ]);
         out.extend_from_slice(&books.sent);
         out.extend_from_slice(&books.received);
         out.extend_from_slice(&books.peer_chains);

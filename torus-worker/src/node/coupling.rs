@@ -96,7 +96,10 @@ impl Gain {
             Coupling::None | Coupling::Convex => 2,
             Coupling::Conserved => conserved_gain_limit(lag),
         };
-        Self { numerator: 1, denominator }
+        Self {
+            numerator: 1,
+            denominator,
+        }
     }
 
     /// Refuses a gain that is no fraction, or that would oscillate at this lag.
@@ -104,16 +107,32 @@ impl Gain {
     /// # Errors
     /// [`GainError`], with the largest gain that is stable.
     pub fn check(self, coupling: Coupling, lag: u32) -> Result<Self, GainError> {
-        let Self { numerator, denominator } = self;
+        let Self {
+            numerator,
+            denominator,
+        } = self;
         if numerator == 0 || numerator > denominator {
-            return Err(GainError::NotAFraction { numerator, denominator });
+            return Err(GainError::NotAFraction {
+                numerator,
+                denominator,
+            });
         }
         let limit = conserved_gain_limit(lag);
-        if coupling == Coupling::Conserved && u64::from(numerator) * u64::from(limit) > u64::from(denominator) {
-            return Err(GainError::Oscillates { numerator, denominator, lag, limit });
+        if coupling == Coupling::Conserved && u64::from(numerator) * u64::from(limit) > u64::from(denominator)
+        {
+            return Err(GainError::Oscillates {
+                numerator,
+                denominator,
+                lag,
+                limit,
+            });
         }
         if coupling == Coupling::Convex && numerator > denominator / 2 && lag > 1 {
-            return Err(GainError::Rotates { numerator, denominator, lag });
+            return Err(GainError::Rotates {
+                numerator,
+                denominator,
+                lag,
+            });
         }
         Ok(self)
     }
@@ -126,7 +145,11 @@ impl Gain {
 pub fn check_tolerance(tolerance: u32, coupling: Coupling, lag: u32) -> Result<u32, GainError> {
     let least = least_tolerance(coupling, lag);
     if tolerance < least {
-        return Err(GainError::ToleranceTooSmall { tolerance, least, lag });
+        return Err(GainError::ToleranceTooSmall {
+            tolerance,
+            least,
+            lag,
+        });
     }
     Ok(tolerance)
 }
@@ -150,7 +173,10 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
-    const HALF: Gain = Gain { numerator: 1, denominator: 2 };
+    const HALF: Gain = Gain {
+        numerator: 1,
+        denominator: 2,
+    };
 
     #[test]
     fn a_correction_is_rounded_away_from_zero_and_never_past_the_difference() {
@@ -158,8 +184,28 @@ mod tests {
         assert_eq!(correction(-1, HALF, 0), -1);
         assert_eq!(correction(3, HALF, 0), 2);
         assert_eq!(correction(3, HALF, 3), 0);
-        assert_eq!(correction(-7, Gain { numerator: 1, denominator: 1 }, 0), -7);
-        assert_eq!(correction(i64::from(u32::MAX), Gain { numerator: u32::MAX, denominator: u32::MAX }, 0), i64::from(u32::MAX));
+        assert_eq!(
+            correction(
+                -7,
+                Gain {
+                    numerator: 1,
+                    denominator: 1
+                },
+                0
+            ),
+            -7
+        );
+        assert_eq!(
+            correction(
+                i64::from(u32::MAX),
+                Gain {
+                    numerator: u32::MAX,
+                    denominator: u32::MAX
+                },
+                0
+            ),
+            i64::from(u32::MAX)
+        );
     }
 
     /// One face cell of three tori under the rules of section 5, and nothing else: every third frame a torus projects,
@@ -176,7 +222,14 @@ mod tests {
     impl Faces {
         fn new(values: [i64; 3], lag: usize, conserved: bool) -> Self {
             let counter_entries = std::iter::repeat_n([0; 3], lag).collect();
-            Self { values, projections: VecDeque::new(), counter_entries, boundary: 0, lag, conserved }
+            Self {
+                values,
+                projections: VecDeque::new(),
+                counter_entries,
+                boundary: 0,
+                lag,
+                conserved,
+            }
         }
 
         fn step(&mut self, gain: Gain, tolerance: u32) {
@@ -268,14 +321,33 @@ mod tests {
             faces.spread()
         };
         for lag in [3, 6] {
-            let gain = Gain { numerator: 1, denominator: 2 };
+            let gain = Gain {
+                numerator: 1,
+                denominator: 2,
+            };
             assert!(gain.check(Coupling::Conserved, lag).is_err());
-            assert!(spread_of(true, gain, lag, 8) > 1_000_000, "a conserved exchange at lag {lag} grows without bound");
+            assert!(
+                spread_of(true, gain, lag, 8) > 1_000_000,
+                "a conserved exchange at lag {lag} grows without bound"
+            );
         }
         for lag in 2..=8 {
-            let one = Gain { numerator: 1, denominator: 1 };
-            assert_eq!(one.check(Coupling::Convex, lag), Err(GainError::Rotates { numerator: 1, denominator: 1, lag }));
-            assert!(spread_of(false, one, lag, 0) > 0, "old values go round at lag {lag}");
+            let one = Gain {
+                numerator: 1,
+                denominator: 1,
+            };
+            assert_eq!(
+                one.check(Coupling::Convex, lag),
+                Err(GainError::Rotates {
+                    numerator: 1,
+                    denominator: 1,
+                    lag
+                })
+            );
+            assert!(
+                spread_of(false, one, lag, 0) > 0,
+                "old values go round at lag {lag}"
+            );
             assert!(check_tolerance(0, Coupling::Convex, lag).is_err());
         }
     }
@@ -283,9 +355,31 @@ mod tests {
     #[test]
     fn a_gain_beyond_the_bound_is_refused_with_the_bound() {
         let error = HALF.check(Coupling::Conserved, 2).expect_err("1/2 oscillates");
-        assert_eq!(error, GainError::Oscillates { numerator: 1, denominator: 2, lag: 2, limit: 4 });
-        assert!(Gain { numerator: 0, denominator: 4 }.check(Coupling::Convex, 1).is_err());
-        assert!(Gain { numerator: 5, denominator: 4 }.check(Coupling::Convex, 1).is_err());
+        assert_eq!(
+            error,
+            GainError::Oscillates {
+                numerator: 1,
+                denominator: 2,
+                lag: 2,
+                limit: 4
+            }
+        );
+        assert!(
+            Gain {
+                numerator: 0,
+                denominator: 4
+            }
+            .check(Coupling::Convex, 1)
+            .is_err()
+        );
+        assert!(
+            Gain {
+                numerator: 5,
+                denominator: 4
+            }
+            .check(Coupling::Convex, 1)
+            .is_err()
+        );
         assert!(HALF.check(Coupling::Convex, 8).is_ok());
     }
 }

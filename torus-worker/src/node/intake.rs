@@ -39,6 +39,12 @@ mod entry {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<LaneEntry, D::Error> {
         let (at, dst, src, payload, kind) = Deserialize::deserialize(from)?;
-        Ok(LaneEntry { at, dst, src: Source(src), payload, kind })
+        Ok(LaneEntry {
+            at,
+            dst,
+            src: Source(src),
+            payload,
+            kind,
+        })
     }
 }

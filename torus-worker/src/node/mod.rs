@@ -48,7 +48,9 @@ pub enum NodeError {
         received: u64,
     },
     /// A frame does not continue the chain of its predecessors.
-    #[error("frame {interval} of torus {from} does not continue its digest chain: {found:016x} instead of {expected:016x}")]
+    #[error(
+        "frame {interval} of torus {from} does not continue its digest chain: {found:016x} instead of {expected:016x}"
+    )]
     Chain {
         /// The torus whose frame it is.
         from: char,
@@ -143,7 +145,9 @@ impl<M: Model> Node<M> {
 
     /// The frame of its peers that this torus takes in at boundary `b`, if there is one.
     pub fn frame_due(&self, b: u64) -> Option<u64> {
-        (self.tori > 1).then(|| b.checked_sub(self.calendar.lag())).flatten()
+        (self.tori > 1)
+            .then(|| b.checked_sub(self.calendar.lag()))
+            .flatten()
     }
 
     /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval.
@@ -181,7 +185,11 @@ impl<M: Model> Node<M> {
         let b = self.books.boundary;
         let due = b.checked_sub(self.calendar.lag());
         if Some(frame.interval()) != due || frame.torus() != Some(peer) {
-            return Err(self.foreign(format!("frame {} is not the one due of torus {}", frame.interval(), peer.letter())));
+            return Err(self.foreign(format!(
+                "frame {} is not the one due of torus {}",
+                frame.interval(),
+                peer.letter()
+            )));
         }
         let received = self.books.received[peer.index()] + events.len() as u64;
         let sent = frame.sent(self.torus);
@@ -195,15 +203,28 @@ impl<M: Model> Node<M> {
             });
         }
         let cells = self.kernel.world().lattice.cells();
-        if let Some(event) = events.iter().find(|e| e.time < self.calendar.tick(b) || e.dst >= cells) {
-            let what = format!("torus {} sent an event for cell {} at tick {}", peer.letter(), event.dst, event.time);
+        if let Some(event) = events
+            .iter()
+            .find(|e| e.time < self.calendar.tick(b) || e.dst >= cells)
+        {
+            let what = format!(
+                "torus {} sent an event for cell {} at tick {}",
+                peer.letter(),
+                event.dst,
+                event.time
+            );
             return Err(self.foreign(what));
         }
         self.books.received[peer.index()] = received;
         let expected = chain(self.books.peer_chains[peer.index()], frame);
         if frame.chain() != expected {
             let (from, interval, found) = (peer.letter(), frame.interval(), frame.chain());
-            return Err(NodeError::Chain { from, interval, expected, found });
+            return Err(NodeError::Chain {
+                from,
+                interval,
+                expected,
+                found,
+            });
         }
         self.books.peer_chains[peer.index()] = expected;
         Ok(())
@@ -249,15 +270,27 @@ impl<M: Model> Node<M> {
     /// Queues an event from outside at the later of the time it asks for and this boundary.
     fn inject(&mut self, entry: LaneEntry) -> Result<(), NodeError> {
         if entry.kind != 0 || entry.dst >= self.kernel.world().lattice.cells() {
-            return Err(self.foreign(format!("lane entry of kind {} for cell {}", entry.kind, entry.dst)));
+            return Err(self.foreign(format!(
+                "lane entry of kind {} for cell {}",
+                entry.kind, entry.dst
+            )));
         }
         let time = entry.at.max(self.calendar.tick(self.books.boundary));
-        self.kernel.schedule(TimedEvent { time, dst: entry.dst, src: entry.src, payload: entry.payload })?;
+        self.kernel.schedule(TimedEvent {
+            time,
+            dst: entry.dst,
+            src: entry.src,
+            payload: entry.payload,
+        })?;
         Ok(())
     }
 
     fn foreign(&self, what: String) -> NodeError {
-        NodeError::Foreign { torus: self.torus.letter(), boundary: self.books.boundary, what }
+        NodeError::Foreign {
+            torus: self.torus.letter(),
+            boundary: self.books.boundary,
+            what,
+        }
     }
 
     /// Executes the open interval; returns early after the tick that uses up `budget` events.
@@ -265,7 +298,9 @@ impl<M: Model> Node<M> {
     /// # Errors
     /// [`NodeError::Kernel`] when a capacity is used up.
     pub fn run(&mut self, budget: u64) -> Result<Progress, NodeError> {
-        Ok(self.kernel.run(self.calendar.tick(self.books.boundary + 1), budget)?)
+        Ok(self
+            .kernel
+            .run(self.calendar.tick(self.books.boundary + 1), budget)?)
     }
 
     /// The cross-torus events of the open interval, for one peer.

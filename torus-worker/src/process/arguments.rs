@@ -41,7 +41,11 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Command, String> {
     if flag != Some(WORKER_FLAG) {
         return Err(USAGE.to_owned());
     }
-    let command = words.next().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+    let command = words
+        .next()
+        .and_then(|word| word.to_str())
+        .unwrap_or_default()
+        .to_owned();
     let (mut segment, mut torus, mut incarnation, mut json) = (None, None, None, false);
     while let Some(word) = words.next() {
         match word.to_str() {
@@ -54,7 +58,11 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Command, String> {
     }
     match (command.as_str(), segment, torus, incarnation) {
         ("describe", None, None, None) => Ok(Command::Describe),
-        ("run", Some(segment), Some(torus), Some(incarnation)) => Ok(Command::Run(Run { segment, torus, incarnation })),
+        ("run", Some(segment), Some(torus), Some(incarnation)) => Ok(Command::Run(Run {
+            segment,
+            torus,
+            incarnation,
+        })),
         ("verify", Some(segment), None, None) => Ok(Command::Verify(Verify { segment, json })),
         _ => Err(USAGE.to_owned()),
     }
@@ -71,15 +79,34 @@ mod tests {
     #[test]
     fn the_three_commands_are_understood() {
         assert_eq!(parsed("--braid-worker describe"), Ok(Command::Describe));
-        let run = Run { segment: "/dev/shm/s".into(), torus: Torus::B, incarnation: 3 };
-        assert_eq!(parsed("--braid-worker run --segment /dev/shm/s --torus B --incarnation 3"), Ok(Command::Run(run)));
-        let verify = Verify { segment: "s".into(), json: true };
-        assert_eq!(parsed("--braid-worker verify --segment s --json"), Ok(Command::Verify(verify)));
+        let run = Run {
+            segment: "/dev/shm/s".into(),
+            torus: Torus::B,
+            incarnation: 3,
+        };
+        assert_eq!(
+            parsed("--braid-worker run --segment /dev/shm/s --torus B --incarnation 3"),
+            Ok(Command::Run(run))
+        );
+        let verify = Verify {
+            segment: "s".into(),
+            json: true,
+        };
+        assert_eq!(
+            parsed("--braid-worker verify --segment s --json"),
+            Ok(Command::Verify(verify))
+        );
     }
 
     #[test]
     fn anything_else_gets_the_usage() {
-        for line in ["", "run", "--braid-worker", "--braid-worker run --segment s", "--braid-worker run --torus D"] {
+        for line in [
+            "",
+            "run",
+            "--braid-worker",
+            "--braid-worker run --segment s",
+            "--braid-worker run --torus D",
+        ] {
             assert_eq!(parsed(line), Err(USAGE.to_owned()), "{line}");
         }
     }

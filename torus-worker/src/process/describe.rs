@@ -74,9 +74,12 @@ pub struct Description {
 
 pub(super) fn main(models: &[ModelEntry]) -> ExitCode {
     let mut text = String::new();
-    let request = std::io::stdin().read_to_string(&mut text).map_err(|error| format!("cannot read the request: {error}"));
+    let request = std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot read the request: {error}"));
     let request = request.and_then(|_| {
-        serde_json::from_str::<DescribeRequest>(&text).map_err(|error| format!("the request is not understood: {error}"))
+        serde_json::from_str::<DescribeRequest>(&text)
+            .map_err(|error| format!("the request is not understood: {error}"))
     });
     let outcome = request.and_then(|request| answer(models, request));
     let answer = DescribeAnswer {
@@ -95,7 +98,10 @@ pub(super) fn main(models: &[ModelEntry]) -> ExitCode {
 
 fn answer(models: &[ModelEntry], request: DescribeRequest) -> Result<Description, String> {
     if request.protocol != PROTOCOL {
-        return Err(format!("this worker speaks protocol {PROTOCOL}, the supervisor speaks {}", request.protocol));
+        return Err(format!(
+            "this worker speaks protocol {PROTOCOL}, the supervisor speaks {}",
+            request.protocol
+        ));
     }
     let mut draft = request.draft;
     let entry = find(models, &draft.model)?;
@@ -110,18 +116,23 @@ fn describe_model(entry: &ModelEntry) -> ModelDescription {
     ModelDescription {
         name: entry.name.to_owned(),
         about: entry.about.to_owned(),
-        parameters: parameters.map(|p| (p.name.to_owned(), p.default.to_owned(), p.meaning.to_owned())).collect(),
+        parameters: parameters
+            .map(|p| (p.name.to_owned(), p.default.to_owned(), p.meaning.to_owned()))
+            .collect(),
     }
 }
 
 /// Completes a draft for one model; a tolerance of `u32::MAX` stands for the default.
 pub(super) fn describe<M: Model>(draft: &RunConfig) -> Result<Description, String> {
     let text = |error: &dyn std::error::Error| error.to_string();
-    let parameters = Parameters::resolve(M::NAME, M::parameters(), &draft.parameters).map_err(|e| text(&e))?;
+    let parameters =
+        Parameters::resolve(M::NAME, M::parameters(), &draft.parameters).map_err(|e| text(&e))?;
     let world = setup::world(draft, Torus::A).map_err(|e| text(&e))?;
     let model = M::new(&parameters, &world).map_err(|e| text(&e))?;
     let script = setup::script(draft).map_err(|e| text(&e))?;
-    let gain = setup::gain::<M>(draft).check(M::COUPLING, draft.lag).map_err(|e| text(&e))?;
+    let gain = setup::gain::<M>(draft)
+        .check(M::COUPLING, draft.lag)
+        .map_err(|e| text(&e))?;
     let tolerance = match draft.tolerance {
         u32::MAX => coupling::least_tolerance(M::COUPLING, draft.lag),
         given => coupling::check_tolerance(given, M::COUPLING, draft.lag).map_err(|e| text(&e))?,
@@ -129,18 +140,36 @@ pub(super) fn describe<M: Model>(draft: &RunConfig) -> Result<Description, Strin
     let hint = model.capacity(&world);
     let or = |given: u32, default: u32| if given == 0 { default } else { given };
     let most = |count: fn(&Script, Torus) -> usize| {
-        let counts = script.iter().flat_map(|script| Torus::ALL.map(|torus| count(script, torus)));
+        let counts = script
+            .iter()
+            .flat_map(|script| Torus::ALL.map(|torus| count(script, torus)));
         u32::try_from(counts.max().unwrap_or(0)).unwrap_or(u32::MAX)
     };
     let (edges, events) = (most(Script::edges), most(Script::injections));
-    let exchange = if M::COUPLING == Coupling::Conserved { world.lattice.face_cells() } else { 0 };
+    let exchange = if M::COUPLING == Coupling::Conserved {
+        world.lattice.face_cells()
+    } else {
+        0
+    };
     let capacity = Capacity {
-        pending: or(draft.capacity.pending, hint.pending.max(events.saturating_mul(4)).max(edges.saturating_mul(4))),
+        pending: or(
+            draft.capacity.pending,
+            hint.pending
+                .max(events.saturating_mul(4))
+                .max(edges.saturating_mul(4)),
+        ),
         edges: or(draft.capacity.edges, hint.edges.max(edges)),
-        remote_per_interval: or(draft.capacity.remote_per_interval, hint.remote_per_interval + exchange),
+        remote_per_interval: or(
+            draft.capacity.remote_per_interval,
+            hint.remote_per_interval + exchange,
+        ),
         ..draft.capacity
     };
-    let mut complete = RunConfig { parameters: parameters.pairs(), capacity, ..draft.clone() };
+    let mut complete = RunConfig {
+        parameters: parameters.pairs(),
+        capacity,
+        ..draft.clone()
+    };
     complete.tolerance = tolerance;
     for torus in Torus::ALL.into_iter().take(draft.tori.into()) {
         setup::node::<M>(&complete, torus).map_err(|e| format!("torus {torus}: {}", text(&e)))?;

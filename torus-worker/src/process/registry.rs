@@ -42,13 +42,20 @@ impl ModelEntry {
 
 /// The models that Braid comes with.
 pub const fn built_in() -> [ModelEntry; 3] {
-    [ModelEntry::of::<Phold>(), ModelEntry::of::<Heat>(), ModelEntry::of::<Cascade>()]
+    [
+        ModelEntry::of::<Phold>(),
+        ModelEntry::of::<Heat>(),
+        ModelEntry::of::<Cascade>(),
+    ]
 }
 
 /// The entry of this name.
 pub(super) fn find<'m>(models: &'m [ModelEntry], name: &str) -> Result<&'m ModelEntry, String> {
     models.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known: Vec<_> = models.iter().map(|entry| entry.name).collect();
-        format!("there is no model {name:?} in this worker; it has {}", known.join(", "))
+        format!(
+            "there is no model {name:?} in this worker; it has {}",
+            known.join(", ")
+        )
     })
 }

@@ -83,16 +83,30 @@ pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     let started_ns = clock::monotonic_ns();
     // A run is ended by its supervisor or by SIGKILL, not by a terminal.
     signals::ignore(&[signals::INTERRUPT, signals::HANG_UP]);
-    let outcome = SegmentFile::open(&request.segment).map_err(Failure::from).and_then(|file| {
-        let entry = find(models, &file.config().model).map_err(Failure::Unsuitable)?;
-        let Run { torus, incarnation, .. } = *request;
-        (entry.run)(&Context { file, torus, incarnation, started_ns })
-    });
+    let outcome = SegmentFile::open(&request.segment)
+        .map_err(Failure::from)
+        .and_then(|file| {
+            let entry = find(models, &file.config().model).map_err(Failure::Unsuitable)?;
+            let Run {
+                torus, incarnation, ..
+            } = *request;
+            (entry.run)(&Context {
+                file,
+                torus,
+                incarnation,
+                started_ns,
+            })
+        });
     match outcome {
         Ok(()) => ExitCode::from(exit_code::FINISHED),
         Err(failure) => {
             // The log may be on a full disk; the status cell has the reason, too.
-            let _ = writeln!(std::io::stderr(), "torus {} incarnation {}: {failure}", request.torus, request.incarnation);
+            let _ = writeln!(
+                std::io::stderr(),
+                "torus {} incarnation {}: {failure}",
+                request.torus,
+                request.incarnation
+            );
             ExitCode::from(match failure {
                 Failure::Locked { .. } | Failure::Superseded { .. } => exit_code::LOCKED,
                 _ => exit_code::FAILED,
@@ -110,7 +124,10 @@ pub(super) fn run<M: Model>(context: &Context) -> Result<(), Failure> {
     let status = map.views().own.status;
     let expected = segment.control.expected_incarnation(context.torus);
     if expected > context.incarnation {
-        return Err(Failure::Superseded { torus: context.torus, expected });
+        return Err(Failure::Superseded {
+            torus: context.torus,
+            expected,
+        });
     }
     // The phase first: the watchdog must never find this incarnation with its predecessor's last phase.
     status.set_phase(Phase::Rehydrating);
@@ -133,7 +150,10 @@ fn lock(context: &Context) -> Result<(), Failure> {
     let deadline = clock::monotonic() + LOCK_PATIENCE;
     while !context.file.try_lock(LockByte::Region(torus))? {
         if clock::monotonic() > deadline {
-            return Err(Failure::Locked { torus, seconds: LOCK_PATIENCE.as_secs() });
+            return Err(Failure::Locked {
+                torus,
+                seconds: LOCK_PATIENCE.as_secs(),
+            });
         }
         std::thread::sleep(Duration::from_micros(200));
     }
@@ -159,7 +179,11 @@ fn live<M: Model>(context: &Context, segment: shm_layout::region::WorkerSegment<
         Member::rehydrate(segment, config, torus, journal, Process, context.incarnation)?;
     let status = &member.segment().own.status;
     status.set_loaded_ns(clock::monotonic_ns());
-    status.set_phase(if member.is_replaying() { Phase::Replaying } else { Phase::Waiting });
+    status.set_phase(if member.is_replaying() {
+        Phase::Replaying
+    } else {
+        Phase::Waiting
+    });
     let replayed = member.live_from() - member.node().boundary();
     status.set_replayed_intervals(replayed);
     drive(&mut member, config)?;
@@ -169,7 +193,10 @@ fn live<M: Model>(context: &Context, segment: shm_layout::region::WorkerSegment<
 }
 
 /// Calls [`Member::advance`] until the run has ended; beats, waits and keeps the checkpoint budget in between.
-fn drive<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, config: &RunConfig) -> Result<(), Failure> {
+fn drive<M: Model>(
+    member: &mut Member<'_, M, FileJournal, Process>,
+    config: &RunConfig,
+) -> Result<(), Failure> {
     let mut waiter = Waiter::new(config.tori.into());
     let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille);
     let mut stage = Stage::Replaying;
@@ -191,7 +218,10 @@ fn drive<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, config: &Ru
 }
 
 /// Makes a step, and passes the time if there is nothing to do.
-fn advance<M: Model>(member: &mut Member<'_, M, FileJournal, Process>, waiter: &mut Waiter) -> Result<Step, Failure> {
+fn advance<M: Model>(
+    member: &mut Member<'_, M, FileJournal, Process>,
+    waiter: &mut Waiter,
+) -> Result<Step, Failure> {
     let mut step = step(member)?;
     if matches!(step, Step::Waiting(_)) && waiter.pause() == Next::Sleep {
         let mut doorbells = Doorbells::of(member.segment());
@@ -264,7 +294,14 @@ struct CheckpointBudget {
 impl CheckpointBudget {
     fn new(permille: u32) -> Self {
         let pause_ns = CHECKPOINT_PAUSE_NS;
-        Self { permille: u64::from(permille).max(1), last_ns: clock::monotonic_ns(), pause_ns, taken: 0, mirrored: [0; 3], cost_ns: 0 }
+        Self {
+            permille: u64::from(permille).max(1),
+            last_ns: clock::monotonic_ns(),
+            pause_ns,
+            taken: 0,
+            mirrored: [0; 3],
+            cost_ns: 0,
+        }
     }
 
     fn request<M: Model>(&mut self, member: &mut Member<'_, M, FileJournal, Process>, now_ns: u64) {

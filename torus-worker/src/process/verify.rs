@@ -82,7 +82,11 @@ fn verify_file(models: &[ModelEntry], request: &Verify) -> Result<ExitCode, Stri
     }
     let map = file.map_reader().map_err(|error| error.to_string())?;
     let entry = find(models, &config.model)?;
-    Ok((entry.verify)(&Context { config, reader: map.views(), json: request.json }))
+    Ok((entry.verify)(&Context {
+        config,
+        reader: map.views(),
+        json: request.json,
+    }))
 }
 
 /// Executes again and compares.
@@ -105,32 +109,50 @@ fn report<M: Model>(context: &Context<'_>) -> Result<Report, String> {
     let mut journals = [const { Vec::new() }; 3];
     for torus in Torus::of_run(config.tori) {
         let path = names::journal_path(config, *torus);
-        journals[torus.index()] = FileJournal::read(&path, config, *torus).map_err(|error| error.to_string())?;
+        journals[torus.index()] =
+            FileJournal::read(&path, config, *torus).map_err(|error| error.to_string())?;
     }
     let mut run = InProcess::<M>::new(config, journals).map_err(|error| error.to_string())?;
     let mut progress = Instant::now();
     while run.boundary() < boundary {
-        run.execute_interval().map_err(|error| format!("executing the run again failed: {error}"))?;
+        run.execute_interval()
+            .map_err(|error| format!("executing the run again failed: {error}"))?;
         if progress.elapsed() >= PROGRESS {
             progress = Instant::now();
             let percent = run.boundary() as f64 * 100.0 / boundary as f64;
-            eprintln!("verify {}: boundary {} of {boundary}, {percent:.1} %", config.name, run.boundary());
+            eprintln!(
+                "verify {}: boundary {} of {boundary}, {percent:.1} %",
+                config.name,
+                run.boundary()
+            );
         }
     }
-    let tori: Vec<_> = Torus::of_run(config.tori).iter().map(|torus| compare(context, &run, *torus, boundary)).collect();
+    let tori: Vec<_> = Torus::of_run(config.tori)
+        .iter()
+        .map(|torus| compare(context, &run, *torus, boundary))
+        .collect();
     let parting = run.parting().map(|parting| PartingReport {
         torus: parting.torus.to_string(),
         last_agreeing_interval: parting.agreed,
         first_differing_interval: parting.differs,
     });
     let identical = parting.is_none() && tori.iter().all(|torus| torus.identical);
-    Ok(Report { schema_version: 1, name: config.name.clone(), identical, boundary, tori, parting })
+    Ok(Report {
+        schema_version: 1,
+        name: config.name.clone(),
+        identical,
+        boundary,
+        tori,
+        parting,
+    })
 }
 
 /// The boundary at which all tori have ended.
 fn end_of_run(context: &Context<'_>) -> Result<u64, String> {
     let regions = context.reader.regions.iter();
-    let ends: Vec<_> = regions.map(|region| region.status.state_digest_boundary()).collect();
+    let ends: Vec<_> = regions
+        .map(|region| region.status.state_digest_boundary())
+        .collect();
     match ends.first() {
         Some(end) if *end > 0 && ends.iter().all(|other| other == end) => Ok(*end),
         _ => Err(format!(
@@ -141,7 +163,9 @@ fn end_of_run(context: &Context<'_>) -> Result<u64, String> {
 }
 
 fn compare<M: Model>(context: &Context<'_>, run: &InProcess<M>, torus: Torus, boundary: u64) -> TorusReport {
-    let executed = run.digests(torus).unwrap_or_else(|| unreachable!("every torus of the run was executed"));
+    let executed = run
+        .digests(torus)
+        .unwrap_or_else(|| unreachable!("every torus of the run was executed"));
     let recorded = recorded(context, torus, boundary);
     let hex = |value: u64| format!("{value:016x}");
     TorusReport {
@@ -196,7 +220,9 @@ fn print(report: &Report, json: bool) {
             "{}: differs: torus {} parts from its record between interval {} and interval {}",
             report.name,
             parting.torus,
-            parting.last_agreeing_interval.map_or("0".to_owned(), |n| n.to_string()),
+            parting
+                .last_agreeing_interval
+                .map_or("0".to_owned(), |n| n.to_string()),
             parting.first_differing_interval
         ),
         None => println!(

@@ -33,7 +33,10 @@ impl Waiter {
     /// A waiter for a run of this many workers.
     pub(super) fn new(workers: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { spins: SPINS[usize::from(cores < workers)], round: 0 }
+        Self {
+            spins: SPINS[usize::from(cores < workers)],
+            round: 0,
+        }
     }
 
     /// Something was done: the next wait begins anew.
@@ -64,14 +67,22 @@ pub(super) struct Doorbells<'s> {
 impl<'s> Doorbells<'s> {
     /// The doorbells of both peers and of the supervisor, as they are now.
     pub(super) fn of(segment: &WorkerSegment<'s>) -> Self {
-        let peers = segment.peers.iter().flatten().map(|region| region.status.doorbell_word());
+        let peers = segment
+            .peers
+            .iter()
+            .flatten()
+            .map(|region| region.status.doorbell_word());
         let words = peers.chain(std::iter::once(segment.control.doorbell_word()));
-        Self { words: words.map(|word| (word, word.value())).collect() }
+        Self {
+            words: words.map(|word| (word, word.value())).collect(),
+        }
     }
 
     /// Takes their values anew, before another last look.
     pub(super) fn refresh(&mut self) {
-        self.words.iter_mut().for_each(|(word, value)| *value = word.value());
+        self.words
+            .iter_mut()
+            .for_each(|(word, value)| *value = word.value());
     }
 
     /// Sleeps until one of them has rung since then, or for a while.
@@ -82,7 +93,11 @@ impl<'s> Doorbells<'s> {
 
 /// Wakes whoever sleeps on this worker's doorbell, which has just been rung.
 pub(super) fn wake_peers(segment: &WorkerSegment<'_>, own: Torus) {
-    let sleeps = |torus: &Torus| segment.peers[torus.index()].as_ref().is_some_and(|region| region.status.sleeps());
+    let sleeps = |torus: &Torus| {
+        segment.peers[torus.index()]
+            .as_ref()
+            .is_some_and(|region| region.status.sleeps())
+    };
     if Torus::ALL.iter().filter(|torus| **torus != own).any(sleeps) {
         segment.own.status.doorbell_word().wake(u32::MAX);
     }

@@ -2,7 +2,9 @@
 
 use shm_layout::record::Event;
 use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal};
-use torus_worker::model::{CapacityHint, KernelError, Model, Outbox, ParameterError, Parameters, Setup, Site, World};
+use torus_worker::model::{
+    CapacityHint, KernelError, Model, Outbox, ParameterError, Parameters, Setup, Site, World,
+};
 use torus_worker::models::Phold;
 
 use crate::random::Random;
@@ -36,11 +38,17 @@ impl Journal for LateJournal {
 
 impl JournalKind for LateJournal {
     fn new(bytes: Vec<u8>) -> Self {
-        Self { written: MemoryJournal::new(bytes), late: Vec::new() }
+        Self {
+            written: MemoryJournal::new(bytes),
+            late: Vec::new(),
+        }
     }
 
     fn successor(&self) -> Self {
-        Self { written: self.written.clone(), late: Vec::new() }
+        Self {
+            written: self.written.clone(),
+            late: Vec::new(),
+        }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -54,7 +62,10 @@ impl JournalKind for LateJournal {
 fn a_journal_that_is_written_too_late_is_caught() {
     let config = crate::phold(2);
     let caught = (1..60).filter(|at| {
-        let mut plan = Plan { inject: true, ..Plan::calm(11) };
+        let mut plan = Plan {
+            inject: true,
+            ..Plan::calm(11)
+        };
         plan.deaths[0] = vec![at * 3];
         match run::<Phold, LateJournal>(&config, &plan) {
             Ok(outcome) => outcome.digests != outcome.oracle,
@@ -77,7 +88,11 @@ impl Model for Fickle {
     }
 
     fn capacity(&self, _: &World) -> CapacityHint {
-        CapacityHint { pending: 64, edges: 64, remote_per_interval: 64 }
+        CapacityHint {
+            pending: 64,
+            edges: 64,
+            remote_per_interval: 64,
+        }
     }
 
     fn set_up(&self, setup: &mut Setup<'_, Self>) -> Result<(), KernelError> {
@@ -85,7 +100,12 @@ impl Model for Fickle {
         let place = torus_worker::kernel::Place { torus, cell: 0 };
         setup.spawn(0, 0)?;
         setup.connect(0, torus_worker::kernel::Edge { to: place, delay: 1 })?;
-        setup.schedule(shm_layout::record::TimedEvent { time: 1, dst: 0, src: shm_layout::record::Source(0), payload: 0 })
+        setup.schedule(shm_layout::record::TimedEvent {
+            time: 1,
+            dst: 0,
+            src: shm_layout::record::Source(0),
+            payload: 0,
+        })
     }
 
     fn handle(&self, _: &mut Site<'_, u64>, _: &[Event], out: &mut Outbox<'_>) {

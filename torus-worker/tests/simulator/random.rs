@@ -22,8 +22,14 @@ impl Random {
 
 /// The seed of a random test: `BRAID_SEED`, or one from the clock; printed first.
 pub fn seed() -> u64 {
-    let given = std::env::var("BRAID_SEED").ok().and_then(|text| text.parse().ok());
-    let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+    let given = std::env::var("BRAID_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let clock = || {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(1, |d| d.as_nanos() as u64)
+    };
     let seed = given.unwrap_or_else(clock);
     println!("BRAID_SEED={seed}");
     seed

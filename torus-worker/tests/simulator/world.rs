@@ -5,12 +5,16 @@ use std::rc::Rc;
 
 use shm_layout::config::RunConfig;
 use shm_layout::heap::HeapSegment;
+use shm_layout::layout::Part;
 use shm_layout::record::{LaneEntry, Source, SourceKind};
+use shm_layout::region::{LaneSegment, SupervisorSegment, WorkerSegment};
+use shm_layout::sync::Ordering;
 use shm_layout::torus::Torus;
 use torus_worker::in_process::{Digests, InProcess};
 use torus_worker::journal::{Journal, MemoryJournal, header, parse};
 use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step};
 use torus_worker::model::Model;
+use torus_worker::rebuild::{Building, carry_over};
 
 use crate::random::Random;
 
@@ -63,6 +67,19 @@ pub struct Plan {
     pub stop_after: Option<u64>,
     /// Words of a dead torus's own region that are damaged before its successor comes.
     pub damage: Option<Damage>,
+    /// What happens to the whole run, and at which steps of the scheduler.
+    pub acts: Vec<(u64, Act)>,
+}
+
+/// Something that happens to the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The supervisor stops it; afterwards its memory shrinks to what a resume needs, and it is resumed.
+    StopAndResume,
+    /// Everything dies at once, and is resumed.
+    EverythingDies,
+    /// Everything dies at once, and is resumed in a larger segment.
+    EverythingDiesAndGrows,
 }
 
 /// Damage to the memory of a torus at its death.
@@ -79,7 +96,15 @@ pub enum Damage {
 impl Plan {
     /// A run in which nobody dies.
     pub fn calm(seed: u64) -> Self {
-        Self { seed, deaths: Default::default(), companion: None, inject: false, stop_after: None, damage: None }
+        Self {
+            seed,
+            deaths: Default::default(),
+            companion: None,
+            inject: false,
+            stop_after: None,
+            damage: None,
+            acts: Vec::new(),
+        }
     }
 }
 
@@ -106,6 +131,23 @@ pub struct Outcome {
 const BUDGET: u64 = 7;
 /// Steps after which a run that does not end counts as blocked.
 const STEPS_MAX: u64 = 2_000_000;
+
+/// A segment on the heap that takes an old one's place.
+struct Larger(HeapSegment);
+
+impl Building for Larger {
+    fn worker(&self, torus: Torus) -> Option<WorkerSegment<'_>> {
+        self.0.worker(torus)
+    }
+
+    fn supervisor(&self) -> SupervisorSegment<'_> {
+        self.0.supervisor()
+    }
+
+    fn lane(&self, lane: u32) -> LaneSegment<'_> {
+        self.0.lane(lane)
+    }
+}
 
 /// Makes the journals of a run.
 pub trait JournalKind: Journal + Sized {
@@ -135,14 +177,16 @@ impl JournalKind for MemoryJournal {
     }
 }
 
-struct Sim<'s, M: Model, J: JournalKind> {
-    config: &'s RunConfig,
-    segment: &'s HeapSegment,
-    plan: &'s Plan,
+struct Sim<'p, M: Model, J: JournalKind> {
+    /// Leaked, like the segment: a run that grows has several of each, and a test process is short.
+    config: &'static RunConfig,
+    segment: &'static HeapSegment,
+    plan: &'p Plan,
+    resumes_at_end: bool,
     fate: Rc<RefCell<Fate>>,
     random: Random,
     journals: Vec<J>,
-    members: Vec<Option<Member<'s, M, J, Mortal>>>,
+    members: Vec<Option<Member<'static, M, J, Mortal>>>,
     incarnations: Vec<u64>,
     finished: Vec<bool>,
     /// The step at which a dead torus gets its successor.
@@ -153,14 +197,24 @@ struct Sim<'s, M: Model, J: JournalKind> {
 
 /// Runs a plan to its end.
 pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<Outcome, String> {
-    let segment = HeapSegment::new(config).map_err(|error| error.to_string())?;
-    let fate = Rc::new(RefCell::new(Fate { deaths: plan.deaths.clone(), ..Fate::default() }));
+    let config: &'static RunConfig = Box::leak(Box::new(config.clone()));
+    let segment: &'static HeapSegment = Box::leak(Box::new(
+        HeapSegment::new(config).map_err(|error| error.to_string())?,
+    ));
+    let fate = Rc::new(RefCell::new(Fate {
+        deaths: plan.deaths.clone(),
+        ..Fate::default()
+    }));
     let tori = usize::from(config.tori);
-    let journals = Torus::of_run(config.tori).iter().map(|torus| J::new(header(config, *torus).to_vec())).collect();
+    let journals = Torus::of_run(config.tori)
+        .iter()
+        .map(|torus| J::new(header(config, *torus).to_vec()))
+        .collect();
     let mut sim = Sim::<M, J> {
         config,
-        segment: &segment,
+        segment,
         plan,
+        resumes_at_end: false,
         fate: fate.clone(),
         random: Random::new(plan.seed),
         journals,
@@ -177,9 +231,17 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
 
 impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     fn execute(&mut self) -> Result<(), String> {
+        let mut acts = self.plan.acts.iter().peekable();
         for step in 0..STEPS_MAX {
             if self.finished.iter().all(|finished| *finished) {
-                return Ok(());
+                if !std::mem::take(&mut self.resumes_at_end) || self.is_at_its_end() {
+                    return Ok(());
+                }
+                self.shrink();
+                self.resume(step);
+            }
+            if let Some((_, act)) = acts.next_if(|(at, _)| *at <= step) {
+                self.act(*act, step)?;
             }
             let i = self.random.below(self.members.len() as u64) as usize;
             if !self.finished[i] {
@@ -189,21 +251,118 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                 self.inject();
             }
             if self.plan.stop_after.is_some_and(|after| step == after) {
-                let supervisor = self.segment.supervisor();
-                let workers: Vec<_> = supervisor.regions.iter().map(|region| region.status).collect();
-                supervisor.control.decide_stop(1, 3, &workers);
+                self.stop();
             }
         }
-        let stuck: Vec<_> = self.members.iter().map(|m| m.as_ref().map(|m| m.node().boundary())).collect();
+        let stuck: Vec<_> = self
+            .members
+            .iter()
+            .map(|m| m.as_ref().map(|m| m.node().boundary()))
+            .collect();
         Err(format!("blocked after {STEPS_MAX} steps at boundaries {stuck:?}"))
+    }
+
+    fn stop(&self) {
+        let supervisor = self.segment.supervisor();
+        let workers: Vec<_> = supervisor.regions.iter().map(|region| region.status).collect();
+        supervisor.control.decide_stop(1, 3, &workers);
+    }
+
+    fn act(&mut self, act: Act, now: u64) -> Result<(), String> {
+        match act {
+            Act::StopAndResume => {
+                self.stop();
+                self.resumes_at_end = true;
+            }
+            Act::EverythingDies => self.resume(now),
+            Act::EverythingDiesAndGrows => {
+                self.resume(now);
+                self.grow()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever lives dies; a new supervisor clears the stop, and the successors come in any order.
+    fn resume(&mut self, now: u64) {
+        for i in 0..self.members.len() {
+            self.members[i] = None;
+            self.finished[i] = false;
+            self.successor_at[i] = now + self.random.below(200);
+        }
+        self.segment.supervisor().control.clear_stop();
+        self.resumes_at_end = false;
+    }
+
+    fn is_at_its_end(&self) -> bool {
+        let last = self
+            .config
+            .until
+            .map(|until| (until + 1).div_ceil(self.config.interval));
+        last == Some(self.segment.reader().regions[0].status.state_digest_boundary())
+    }
+
+    /// What `SegmentFile::shrink` gives back of a stopped run: the mirrors, the logs and the older checkpoint.
+    fn shrink(&self) {
+        let layout = self.segment.layout();
+        for region in &layout.regions {
+            let newest = self
+                .segment
+                .worker(region.torus)
+                .and_then(|views| views.own.checkpoint_view.newest());
+            let slot_bytes = region.checkpoints.bytes / 2;
+            let older = newest.map(|(slot, _)| Part {
+                offset: region.checkpoints.offset + (1 - slot as u64) * slot_bytes,
+                bytes: slot_bytes,
+            });
+            for part in region
+                .mirrors
+                .iter()
+                .chain(&region.logs)
+                .flatten()
+                .copied()
+                .chain(older)
+            {
+                let words = (part.offset / 8) as usize..((part.offset + part.bytes) / 8) as usize;
+                for word in &self.segment.words()[words] {
+                    // Ordering: none needed; the simulator has one thread.
+                    word.store(0, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// A larger segment takes the place of the old one, as `start --resume --pending …` makes it.
+    fn grow(&mut self) -> Result<(), String> {
+        let mut config = self.config.clone();
+        config.capacity.frames += self.random.below(4) as u32;
+        config.capacity.lane_entries += self.random.below(3) as u32;
+        config.capacity.lanes += self.random.below(2) as u32;
+        config.capacity.remote_per_interval += self.random.below(5) as u32;
+        config.capacity.pending += 64;
+        let world = torus_worker::setup::world(&config, Torus::A).map_err(|error| error.to_string())?;
+        let words = torus_worker::node::checkpoint::words_max::<M>(&world, &config.capacity);
+        config.checkpoint_bytes = 8 * words as u64;
+        let config: &'static RunConfig = Box::leak(Box::new(config));
+        let larger = Larger(HeapSegment::new(config).map_err(|error| error.to_string())?);
+        carry_over(&self.segment.reader(), &larger, config).map_err(|error| error.to_string())?;
+        self.segment = Box::leak(Box::new(larger.0));
+        self.config = config;
+        Ok(())
     }
 
     fn step(&mut self, i: usize, now: u64) -> Result<(), String> {
         if self.members[i].is_none() {
-            return if now >= self.successor_at[i] { self.start(i, now) } else { Ok(()) };
+            return if now >= self.successor_at[i] {
+                self.start(i, now)
+            } else {
+                Ok(())
+            };
         }
         let checkpoint = self.random.below(30) == 0;
-        let Some(member) = self.members[i].as_mut() else { return Ok(()) };
+        let Some(member) = self.members[i].as_mut() else {
+            return Ok(());
+        };
         if checkpoint {
             member.request_checkpoint();
         }
@@ -220,12 +379,20 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         let torus = Torus::ALL[i];
         self.incarnations[i] += 1;
         let views = self.segment.worker(torus).ok_or("no such torus")?;
-        let host = Mortal { torus, fate: self.fate.clone() };
+        let host = Mortal {
+            torus,
+            fate: self.fate.clone(),
+        };
         let journal = self.journals[i].successor();
         match Member::rehydrate(views, self.config, torus, journal, host, self.incarnations[i]) {
             Ok(member) => self.members[i] = Some(member),
             Err(MemberError::Killed(killed)) => self.bury(i, now, killed.0),
-            Err(error) => return Err(format!("torus {torus} incarnation {}: {error}", self.incarnations[i])),
+            Err(error) => {
+                return Err(format!(
+                    "torus {torus} incarnation {}: {error}",
+                    self.incarnations[i]
+                ));
+            }
         }
         Ok(())
     }
@@ -250,7 +417,9 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
 
     /// Flips bits in the memory of a dead torus, as its worker might have done in its last moments.
     fn damage(&self, torus: Torus, damage: Damage) {
-        let Some(views) = self.segment.worker(torus) else { return };
+        let Some(views) = self.segment.worker(torus) else {
+            return;
+        };
         match damage {
             Damage::Frame => {
                 if let Some(n) = views.own.ring.head().checked_sub(1) {
@@ -288,7 +457,9 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             kind: 0,
         };
         let lanes = self.segment.lane(lane);
-        let free = lanes.reader.regions[torus.index()].status.lane_free(lane as usize);
+        let free = lanes.reader.regions[torus.index()]
+            .status
+            .lane_free(lane as usize);
         if lanes.writers[torus.index()].push(&[entry], free).is_ok() {
             self.injected += 1;
             self.acknowledged_head[torus.index()] += 1;
@@ -301,14 +472,17 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         let mut journaled = 0;
         for torus in Torus::of_run(self.config.tori) {
             let bytes = self.journals[torus.index()].bytes();
-            let records = parse(&bytes, self.config, *torus, "(memory)").map_err(|error| error.to_string())?;
+            let records =
+                parse(&bytes, self.config, *torus, "(memory)").map_err(|error| error.to_string())?;
             journaled += records.iter().map(taken_in).sum::<u64>();
             journals[torus.index()] = records;
         }
         let boundary = reader.regions[0].status.state_digest_boundary();
         let mut oracle = InProcess::<M>::new(self.config, journals).map_err(|error| error.to_string())?;
         while oracle.boundary() < boundary {
-            oracle.execute_interval().map_err(|error| format!("oracle: {error}"))?;
+            oracle
+                .execute_interval()
+                .map_err(|error| format!("oracle: {error}"))?;
         }
         if let Some(parting) = oracle.parting() {
             return Err(format!("the run parts from its journal: {parting:?}"));
@@ -318,12 +492,20 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             let (node, region) = (member.node(), &reader.regions[member.torus().index()]);
             let (kernel, books) = (node.kernel(), node.books());
             let state = region.status.state_digest();
-            Some(Digests { events: kernel.events(), history: kernel.history_digest(), chain: books.chain, state })
+            Some(Digests {
+                events: kernel.events(),
+                history: kernel.history_digest(),
+                chain: books.chain,
+                state,
+            })
         };
         let fate = std::mem::take(&mut *self.fate.borrow_mut());
         Ok(Outcome {
             digests: self.members.iter().filter_map(digests).collect(),
-            oracle: Torus::of_run(self.config.tori).iter().filter_map(|torus| oracle.digests(*torus)).collect(),
+            oracle: Torus::of_run(self.config.tori)
+                .iter()
+                .filter_map(|torus| oracle.digests(*torus))
+                .collect(),
             count: fate.count,
             reached: fate.reached,
             killed: fate.killed,
