@@ -85,26 +85,22 @@ fn its_parameters_are_checked_by_its_own_words() {
 #[test]
 fn verify_by_another_binary_is_refused_with_the_version_that_is_needed() {
     let run = Run::new("relay-other");
-    let copy = run.folder().join("relay");
-    std::fs::copy(relay(), &copy).expect("a copy of the worker");
+    let copy = run.program("relay", &relay());
     run.start(&arguments(copy.to_str().expect("UTF-8"), &["--until", "20000"]));
     run.finish();
     run.verify();
-    let build = run.status().0["worker"]["build_hash"]
-        .as_str()
-        .expect("a hash")
-        .to_owned();
-    let version = run.status().0["worker"]["version"]
-        .as_str()
-        .expect("a version")
-        .to_owned();
+    let worker = run.status().0["worker"].clone();
+    let text = |field: &str| worker[field].as_str().expect("text").to_owned();
+    let (version, build) = (text("version"), text("build_hash"));
     let needed = [copy.to_str().expect("UTF-8"), "needs version", &version, &build];
     // Another program in its place; the same program with one byte more; none at all.
-    let mut bytes = std::fs::read(&copy).expect("the copy");
-    std::fs::copy(BRAID, &copy).expect("another program");
+    run.program("relay", Path::new(BRAID));
     run.braid("verify", &[]).exits(1).explains(&needed);
-    bytes.push(0);
-    std::fs::write(&copy, &bytes).expect("writable");
+    let longer = run.file(
+        "longer",
+        [&std::fs::read(relay()).expect("the example")[..], &[0]].concat(),
+    );
+    run.program("relay", &longer);
     run.braid("verify", &[]).exits(1).explains(&needed);
     std::fs::remove_file(&copy).expect("it exists");
     run.braid("verify", &[]).exits(1).explains(&needed);
@@ -117,10 +113,6 @@ fn verify_by_another_binary_is_refused_with_the_version_that_is_needed() {
         .exits(1)
         .explains(&["needs", &version, &build]);
     // The right one, back in its place.
-    bytes.pop();
-    std::fs::remove_file(&copy).ok();
-    std::fs::write(&copy, &bytes).expect("writable");
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&copy, executable).expect("our own file");
+    run.program("relay", &relay());
     run.verify();
 }

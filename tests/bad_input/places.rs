@@ -104,8 +104,7 @@ struct Stranger {
 impl Stranger {
     /// A copy of the program where everybody can reach it; none where that is not possible.
     fn new(run: &Run) -> Option<Stranger> {
-        let program = run.folder().join("braid-supervisor");
-        std::fs::copy(BRAID, &program).expect("a copy of the program");
+        let program = run.program("braid-supervisor", Path::new(BRAID));
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(run.folder(), open).expect("our own folder");
         let stranger = Stranger {

@@ -1,6 +1,5 @@
 //! Worker binaries that are none.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::ENDLESS;
@@ -20,9 +19,7 @@ fn refused(run: &Run, worker: &str, code: i32, says: &[&str]) {
 }
 
 fn script(run: &Run, name: &str, text: &str) -> PathBuf {
-    let path = run.file(name, text);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("our own file");
-    path
+    run.program(name, &run.file(&format!("{name}.text"), text))
 }
 
 #[test]

@@ -12,7 +12,9 @@
 #![allow(dead_code, unused_imports)]
 
 mod command;
+mod deeds;
 mod eyes;
+mod foreground;
 mod leftovers;
 mod reaper;
 mod run;
@@ -21,8 +23,9 @@ mod status;
 
 pub use command::{Answer, PATIENCE, until};
 pub use eyes::{Certain, Eyes};
+pub use foreground::Foreground;
 pub use leftovers::{Traces, processes_naming, shared_memory_naming};
-pub use run::{Foreground, Run};
+pub use run::Run;
 pub use seed::Random;
 pub use shm_layout::torus::Torus;
 pub use status::{End, Status};

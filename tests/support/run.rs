@@ -7,13 +7,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use shm_layout::torus::Torus;
-
-use super::command::{Answer, Running, until};
-use super::eyes::{Certain, Eyes, newborns};
+use super::BRAID;
+use super::command::{Answer, PATIENCE, Running};
+use super::deeds::kill_all;
+use super::eyes::Eyes;
+use super::leftovers::processes_naming;
 use super::reaper::Reaper;
-use super::status::{End, Status};
-use super::{BRAID, PATIENCE, Traces, processes_naming};
 
 /// Most bytes of the log that a failing test prints.
 const LOG_BYTES: usize = 20_000;
@@ -101,6 +100,17 @@ impl Run {
         path
     }
 
+    /// A copy of a program or script in its folder, which can be executed. Another process writes it: one that this
+    /// process has open for writing, a child that another test is just starting would have open too, and it could not be
+    /// executed ("text file busy").
+    pub fn program(&self, name: &str, source: &Path) -> PathBuf {
+        let path = self.folder.join(name);
+        let mut install = Command::new("install");
+        install.args(["-m", "755"]).arg(source).arg(&path);
+        self.execute(install).exits(0);
+        path
+    }
+
     /// Notes something in what a failing test prints.
     pub fn note(&self, text: &str) {
         let mut transcript = self
@@ -160,145 +170,6 @@ impl Run {
     #[track_caller]
     pub fn braid(&self, command: &str, arguments: &[&str]) -> Answer {
         self.execute(self.command(command, arguments))
-    }
-
-    /// Starts it in the background; ready on return.
-    #[track_caller]
-    pub fn start(&self, arguments: &[&str]) -> Answer {
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["--detach"]).collect();
-        self.braid("start", &arguments).exits(0)
-    }
-
-    /// Starts it in the foreground.
-    pub fn foreground(&self, arguments: &[&str]) -> Foreground<'_> {
-        let running = Running::start(self.command("start", arguments), &self.folder);
-        self.note(&format!(
-            "in the foreground as process {}: {arguments:?}",
-            running.pid()
-        ));
-        Foreground {
-            run: self,
-            running: Some(running),
-        }
-    }
-
-    /// Its report.
-    #[track_caller]
-    pub fn status(&self) -> Status {
-        Status(self.braid("status", &["--json"]).json())
-    }
-
-    /// Its report, without a note: for conditions that are waited for.
-    #[track_caller]
-    pub fn look(&self) -> Status {
-        let answer = Running::start(self.command("status", &["--json"]), &self.folder).finish(PATIENCE);
-        Status(
-            answer
-                .unwrap_or_else(|killed| panic!("no answer\n{killed}"))
-                .json(),
-        )
-    }
-
-    /// Waits for `ready`, `recovered` or `finished`.
-    #[track_caller]
-    pub fn wait_for(&self, what: &str) {
-        let limit = format!("{}s", PATIENCE.as_secs() - 10);
-        self.braid("wait", &["--for", what, "--timeout", &limit]).exits(0);
-    }
-
-    /// Stops it; returns where.
-    #[track_caller]
-    pub fn stop(&self) -> Vec<End> {
-        self.braid("stop", &[]).exits(0);
-        self.ends("stopped")
-    }
-
-    /// Waits for its end; returns it.
-    #[track_caller]
-    pub fn finish(&self) -> Vec<End> {
-        self.wait_for("finished");
-        self.ends("finished")
-    }
-
-    /// Where the run ended, and that its state is this.
-    #[track_caller]
-    pub fn ends(&self, state: &str) -> Vec<End> {
-        let status = self.status();
-        assert_eq!(status.state(), state, "{}", status.0);
-        let ends = status.ends();
-        assert!(
-            ends.iter().all(|end| end.boundary == ends[0].boundary),
-            "not one boundary: {ends:?}"
-        );
-        ends
-    }
-
-    /// `verify` says identical.
-    #[track_caller]
-    pub fn verify(&self) {
-        self.braid("verify", &[])
-            .exits(0)
-            .prints(&["identical up to boundary"]);
-    }
-
-    /// Eyes on it; it exists.
-    #[track_caller]
-    pub fn eyes(&self) -> Eyes {
-        until("there is a whole segment", || Eyes::open(&self.segment))
-    }
-
-    /// The living worker of a torus.
-    #[track_caller]
-    pub fn worker(&self, torus: Torus) -> Certain {
-        self.worker_after(torus, 0)
-    }
-
-    /// The living worker of a torus, once it is a later incarnation than this.
-    #[track_caller]
-    pub fn worker_after(&self, torus: Torus, incarnation: u64) -> Certain {
-        let eyes = self.eyes();
-        until("a successor appears", || {
-            eyes.worker(torus)
-                .filter(|worker| worker.incarnation > incarnation)
-        })
-    }
-
-    /// SIGKILL to the worker of a torus, by its pid.
-    #[track_caller]
-    pub fn kill(&self, torus: Torus) -> Certain {
-        let worker = self.worker(torus);
-        worker.kill();
-        self.note(&format!(
-            "SIGKILL to {} (torus {torus}, incarnation {})",
-            worker.pid, worker.incarnation
-        ));
-        worker
-    }
-
-    /// SIGKILL to the supervisor, by its pid; dead on return.
-    #[track_caller]
-    pub fn kill_supervisor(&self) {
-        let supervisor = self.eyes().supervisor().expect("a supervisor lives");
-        supervisor.kill();
-        until("the supervisor is dead", || (!supervisor.lives()).then_some(()));
-        self.note(&format!("SIGKILL to {} (the supervisor)", supervisor.pid));
-    }
-
-    /// SIGKILL to the supervisor and all workers; all dead on return.
-    #[track_caller]
-    pub fn kill_everybody(&self) {
-        let eyes = self.eyes();
-        self.kill_supervisor();
-        until("all workers are dead", || {
-            kill_all(&eyes, &self.segment).then_some(())
-        });
-        self.note("SIGKILL to everybody else");
-    }
-
-    /// What its processes can be recognised by; it exists.
-    #[track_caller]
-    pub fn traces(&self) -> Traces {
-        Traces::of(&self.segment)
     }
 
     fn dump(&self) {
@@ -362,53 +233,6 @@ impl Drop for Run {
         self.remove();
         self.reaper.dismiss();
     }
-}
-
-/// A `start` in the foreground; killed if the test ends before it does.
-pub struct Foreground<'r> {
-    run: &'r Run,
-    running: Option<Running>,
-}
-
-impl Foreground<'_> {
-    /// Sends it a signal.
-    pub fn signal(&self, signal: i32) {
-        self.running.as_ref().expect("it runs").signal(signal);
-    }
-
-    /// What it has said so far, on both streams.
-    pub fn said(&self) -> [String; 2] {
-        self.running.as_ref().expect("it runs").said()
-    }
-
-    /// Waits for its end.
-    #[track_caller]
-    pub fn finish(mut self) -> Answer {
-        let mut running = self.running.take().expect("it runs");
-        let answer = running
-            .finish(PATIENCE)
-            .unwrap_or_else(|killed| panic!("start did not end\n{killed}"));
-        self.run.note(&answer.to_string());
-        assert!(!answer.err.contains("panicked"), "a panic\n{answer}");
-        answer
-    }
-}
-
-impl Drop for Foreground<'_> {
-    fn drop(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            let (Ok(answer) | Err(answer)) = running.finish(Duration::ZERO);
-            self.run.note(&answer.to_string());
-        }
-    }
-}
-
-/// Kills whoever lives; true when nobody did.
-fn kill_all(eyes: &Eyes, segment: &Path) -> bool {
-    let mut living = eyes.everybody();
-    living.extend(newborns(segment));
-    living.iter().for_each(Certain::kill);
-    living.is_empty()
 }
 
 /// A name that no other run on this machine has.

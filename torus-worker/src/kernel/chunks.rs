@@ -1,5 +1,6 @@
 //! The pool of fixed-size chunks that hold the pending events.
 
+use super::prefetch::prefetch;
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Event, Source, TimedEvent};
 
@@ -94,6 +95,15 @@ impl Chunks {
     /// The chunk after `chunk` in its chain.
     pub(super) fn next(&self, chunk: u32) -> u32 {
         self.link[chunk as usize]
+    }
+
+    /// Prefetches a chunk: 512 bytes are too short for the processor to notice that it is read in order.
+    #[inline]
+    pub(super) fn prefetch(&self, chunk: u32) {
+        let start = chunk as usize * NEAR_ROOM as usize;
+        for line in 0..NEAR_ROOM as usize / 4 {
+            prefetch(&self.events, start + line * 4);
+        }
     }
 
     /// Stores an event at a position, which is chunk · 32 + index.

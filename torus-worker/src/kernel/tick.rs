@@ -16,7 +16,7 @@ use shm_layout::record::{Event, Source};
 use std::slice;
 
 /// How many bags ahead edges and states are prefetched.
-const AHEAD: usize = 8;
+const AHEAD: usize = 14;
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

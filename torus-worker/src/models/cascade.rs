@@ -40,7 +40,7 @@ impl Model for Cascade {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle(&self, site: &mut Site<'_, Visits>, bag: &[Event], out: &mut Outbox<'_>) {
         if let Some(visits) = site.process() {
             visits.handled += bag.len() as u64;

@@ -128,7 +128,7 @@ impl Model for Heat {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle(&self, site: &mut Site<'_, Store>, bag: &[Event], out: &mut Outbox<'_>) {
         let arrived = bag
             .iter()

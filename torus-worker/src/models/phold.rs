@@ -191,7 +191,7 @@ impl Model for Phold {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle(&self, site: &mut Site<'_, Tally>, bag: &[Event], out: &mut Outbox<'_>) {
         for event in bag {
             if let Some(tally) = site.process() {
