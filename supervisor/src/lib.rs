@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+mod child;
 pub mod cli;
 pub mod commands;
 pub mod error;

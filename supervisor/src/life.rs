@@ -14,8 +14,16 @@ pub fn of(file: &SegmentFile) -> Result<Life, CommandError> {
     if held(file, LockByte::Run)? {
         return Ok(Life::Supervised);
     }
-    for torus in Torus::ALL.into_iter().take(file.config().tori.into()) {
-        if held(file, LockByte::Region(torus))? {
+    of_workers(file)
+}
+
+/// Whether a worker of the run in `file` is alive, whoever holds the run lock.
+///
+/// # Errors
+/// When the locks cannot be looked at.
+pub fn of_workers(file: &SegmentFile) -> Result<Life, CommandError> {
+    for torus in Torus::of_run(file.config().tori) {
+        if held(file, LockByte::Region(*torus))? {
             return Ok(Life::Orphaned);
         }
     }

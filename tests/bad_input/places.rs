@@ -138,7 +138,8 @@ fn a_segment_that_belongs_to_another_user_is_refused() {
         return;
     };
     if !stranger.root {
-        std::fs::set_permissions(run.segment(), std::fs::Permissions::from_mode(0)).expect("our own file");
+        std::fs::set_permissions(run.segment(), std::fs::Permissions::from_mode(0o000))
+            .expect("our own file");
     }
     let segment = path(run.segment());
     for arguments in [

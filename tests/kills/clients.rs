@@ -39,6 +39,7 @@ struct Client<'r> {
     run: &'r Run,
     name: String,
     torus: Torus,
+    lattice: Lattice,
     first_payload: i64,
     random: Random,
     /// What is committed, in order.
@@ -48,10 +49,13 @@ struct Client<'r> {
 impl<'r> Clients<'r> {
     /// Clients of a run.
     pub fn new(run: &'r Run, random: &mut Random) -> Self {
+        let file = SegmentFile::open(run.segment()).expect("the segment of a running run");
+        let lattice = Lattice::new(file.config().sides).expect("the sides of a running run");
         let client = |torus: &Torus| Client {
             run,
             name: format!("client-{torus}"),
             torus: *torus,
+            lattice,
             first_payload: PAYLOADS * torus.index() as i64 + 1,
             random: random.fork(),
             done: Vec::new(),
@@ -177,8 +181,7 @@ impl Client<'_> {
     }
 
     fn note(&mut self, [x, y, z]: [u64; 3], boundary: Option<u64>) {
-        let lattice = Lattice::new([8; 3]).expect("the sides of every game");
-        let cell = lattice.cell(x as i64, y as i64, z as i64);
+        let cell = self.lattice.cell(x as i64, y as i64, z as i64);
         self.done.push(Injected {
             torus: self.torus,
             cell,

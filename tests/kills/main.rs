@@ -10,124 +10,65 @@
 mod support;
 
 mod clients;
+mod game;
 mod hunt;
 
-use clients::Clients;
-use hunt::{Hunt, KILLS_PER_HUNT};
-use support::{End, Random, Run};
+use std::time::{Duration, Instant};
+
+use game::Game;
+use hunt::KILLS_PER_HUNT;
+use support::Random;
 
 /// At least so many workers are killed in all.
 const KILLS: usize = 60;
 const HUNTS: usize = 6;
 const _: () = assert!(HUNTS * KILLS_PER_HUNT >= KILLS);
 
-/// A run that is mostly handing over, so that its kills fall into many boundaries and its re-execution is quick.
-struct Game {
-    name: &'static str,
-    arguments: &'static [&'static str],
-    interval: u64,
-}
-
-const SIDES: &str = "8,8,8";
-const RINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/braided-rings.scenario");
-
-const PHOLD: Game = Game {
-    name: "phold",
-    arguments: &[
-        "--model",
-        "phold",
-        "-p",
-        "remote=0.1",
-        "-p",
-        "population=64",
-        "--sides",
-        SIDES,
-    ],
-    interval: 1000,
-};
-const HEAT: Game = Game {
-    name: "heat",
-    arguments: &[
-        "--model",
-        "heat",
-        "-p",
-        "period=50",
-        "--interval",
-        "100",
-        "--sides",
-        SIDES,
-    ],
-    interval: 100,
-};
-const CASCADE: Game = Game {
-    name: "cascade",
-    arguments: &["--script", RINGS, "--interval", "500", "--sides", SIDES],
-    interval: 500,
-};
-
-/// Where the same run ends without a kill.
-fn oracle(game: &Game, ends: &[End]) -> Vec<End> {
-    let last_tick = (ends[0].boundary * game.interval - 1).to_string();
-    let calm = Run::new(&format!("{}-oracle", game.name));
-    let arguments = game
-        .arguments
-        .iter()
-        .copied()
-        .chain(["--until", &last_tick, "--detach"]);
-    let answer = calm.braid("start", &arguments.collect::<Vec<_>>());
-    assert_eq!(answer.code(), Some(0), "{answer}");
-    calm.finish()
-}
-
-fn killed_ends_as_its_oracle(game: &Game) {
-    let random = Random::announced();
-    let run = Run::new(game.name);
-    run.start(game.arguments);
-    let mut hunt = Hunt::new(&run, random);
-    hunt.all_acts();
-    let ends = run.stop();
-    run.verify();
-    assert_eq!(ends, oracle(game, &ends), "with and without kills");
-}
-
-fn killed_counts_every_injected_event_once(game: &Game) {
-    let mut random = Random::announced();
-    let run = Run::new(&format!("{}-injected", game.name));
-    run.start(game.arguments);
-    let clients = Clients::new(&run, &mut random);
-    let mut hunt = Hunt::new(&run, random);
-    clients.inject_during(|| hunt.all_acts());
-    run.stop();
-    run.verify();
-    clients.assert_each_event_counted_once();
-}
-
 #[test]
 fn phold_killed_at_random_moments_ends_as_if_it_never_was() {
-    killed_ends_as_its_oracle(&PHOLD);
+    Game::phold().killed_ends_as_its_oracle(Random::announced());
 }
 
 #[test]
 fn heat_killed_at_random_moments_ends_as_if_it_never_was() {
-    killed_ends_as_its_oracle(&HEAT);
+    Game::heat().killed_ends_as_its_oracle(Random::announced());
 }
 
 #[test]
 fn cascade_killed_at_random_moments_ends_as_if_it_never_was() {
-    killed_ends_as_its_oracle(&CASCADE);
+    Game::cascade().killed_ends_as_its_oracle(Random::announced());
 }
 
 #[test]
 fn phold_killed_at_random_moments_counts_every_injected_event_once() {
-    killed_counts_every_injected_event_once(&PHOLD);
+    Game::phold().killed_counts_every_injected_event_once(Random::announced());
 }
 
 #[test]
 fn heat_killed_at_random_moments_counts_every_injected_event_once() {
-    killed_counts_every_injected_event_once(&HEAT);
+    Game::heat().killed_counts_every_injected_event_once(Random::announced());
 }
 
 #[test]
 fn cascade_killed_at_random_moments_counts_every_injected_event_once() {
-    killed_counts_every_injected_event_once(&CASCADE);
+    Game::cascade().killed_counts_every_injected_event_once(Random::announced());
+}
+
+/// Runs of any shape for as many seconds as `BRAID_SOAK` says, 60 without it.
+#[test]
+#[ignore = "a soak, not for every commit: cargo test --release --test kills -- --ignored --nocapture"]
+fn runs_of_any_shape_killed_at_random_moments_are_exact() {
+    let seconds =
+        std::env::var("BRAID_SOAK").map_or(60, |text| text.parse().expect("BRAID_SOAK is a number"));
+    let mut random = Random::announced();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(seconds) {
+        let game = Game::any(&mut random);
+        println!("[{:4} s] {game}", begin.elapsed().as_secs());
+        if random.chance(50) {
+            game.killed_ends_as_its_oracle(random.fork());
+        } else {
+            game.killed_counts_every_injected_event_once(random.fork());
+        }
+    }
 }

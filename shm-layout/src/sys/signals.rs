@@ -15,3 +15,17 @@ pub fn ignore(signals: &[i32]) {
         }
     }
 }
+
+/// SIGSEGV and SIGBUS: access to memory that is not there, or not to be written.
+pub const MEMORY_FAULTS: [i32; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+/// Gives these signals their default disposition again. Rust's runtime catches memory faults to report stack overflows; one
+/// that is sent by another process would be swallowed the first time.
+pub fn restore_default(signals: &[i32]) {
+    for signal in signals {
+        // SAFETY: `SIG_DFL` runs no code of this process.
+        unsafe {
+            libc::signal(*signal, libc::SIG_DFL);
+        }
+    }
+}

@@ -82,7 +82,11 @@ fn by_segment(segment: &Path) -> Result<(), CommandError> {
                 path: segment.to_owned(),
             });
         }
-        Err(error) => return Err(CommandError::Segment(error)),
+        Err(error @ (SegmentError::NotASegment { .. } | SegmentError::Permission { .. })) => {
+            return Err(CommandError::Segment(error));
+        }
+        // Damaged: its name cannot be read, and nothing else of it is needed.
+        Err(_) => segment.display().to_string(),
     };
     remove_segment(segment, &name, false)?;
     remove_journals_beside(segment)?;

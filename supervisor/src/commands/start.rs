@@ -10,13 +10,16 @@ use crate::exit::Exit;
 use crate::output;
 use crate::report::summary;
 use crate::start::detach::{self, Outcome};
-use crate::start::launch::{self, Launch, Origin};
+use crate::start::launch::{self, Attempt, Judged, Launch, Origin};
 use crate::start::place::{Found, Place};
 use crate::start::rules::{Plan, Wish, plan};
 use crate::target::DEFAULT_NAME;
 use crate::text::show;
 use crate::watchdog::RunEnd;
 use crate::watchdog::duty::{Service, watch};
+
+/// How often what stands there is judged anew, when others change it in between.
+const ATTEMPTS: usize = 8;
 
 /// Runs the command.
 pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
@@ -25,15 +28,11 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
         return dry_run(args, &launch::configuration(args, &place)?);
     }
     place.check_folder()?;
-    let found = place.look()?;
-    let plan = plan(found.life, found.standing, wish(args, &place));
-    if let Some(refusal) = refusal(plan, &place, &found) {
-        return Err(refusal);
-    }
     if args.detach {
+        let (plan, found) = judge(args, &place)?;
         return in_background(args, &place, plan, found);
     }
-    let launch = carry_out(args, &place, plan, found)?;
+    let launch = launch(args, &place)?;
     let service = Service {
         background: args.in_background,
         stop_at_once: false,
@@ -50,6 +49,30 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
     } else {
         Exit::Done
     })
+}
+
+/// What is to be done with what stands there, if anything may be.
+fn judge(args: &StartArgs, place: &Place) -> Result<(Plan, Found), CommandError> {
+    let found = place.look()?;
+    let plan = plan(found.life, found.standing, wish(args, place));
+    match refusal(plan, place, &found) {
+        Some(refusal) => Err(refusal),
+        None => Ok((plan, found)),
+    }
+}
+
+/// Judges and launches; anew when somebody else was at it in between.
+fn launch(args: &StartArgs, place: &Place) -> Result<Launch, CommandError> {
+    for _ in 0..ATTEMPTS {
+        let (plan, found) = judge(args, place)?;
+        if let Some(launch) = carry_out(args, place, plan, found)? {
+            return Ok(launch);
+        }
+    }
+    Err(CommandError::AlreadyRunning(format!(
+        "others keep starting and ending the run {}; try again when they are done",
+        place.name()
+    )))
 }
 
 fn wish(args: &StartArgs, place: &Place) -> Wish {
@@ -93,10 +116,12 @@ fn supervisor(found: &Found) -> String {
     })
 }
 
-fn carry_out(args: &StartArgs, place: &Place, plan: Plan, found: Found) -> Result<Launch, CommandError> {
-    match (plan, found.file) {
-        (Plan::Adopt, Some(file)) => launch::adopt(args, file),
-        (Plan::Resume, Some(file)) => launch::resume(args, file),
+fn carry_out(args: &StartArgs, place: &Place, plan: Plan, found: Found) -> Result<Attempt, CommandError> {
+    let (life, standing) = (found.life, found.standing);
+    let judged = found.file.map(|file| Judged { file, life, standing });
+    match (plan, judged) {
+        (Plan::Adopt, Some(judged)) => launch::adopt(args, judged),
+        (Plan::Resume, Some(judged)) => launch::resume(args, judged),
         (Plan::Replace, old @ Some(_)) => launch::create(&launch::configuration(args, place)?, place, old),
         _ => launch::create(&launch::configuration(args, place)?, place, None),
     }

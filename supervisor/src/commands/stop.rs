@@ -17,7 +17,8 @@ use crate::report::collect;
 use crate::report::run::{RunReport, RunState};
 use crate::socket::client::ask;
 use crate::socket::message::{Request, Response};
-use crate::start::launch;
+use crate::start::launch::{self, Attempt, Judged, Launch};
+use crate::start::place;
 use crate::start::rules::Life;
 use crate::target::Target;
 use crate::watchdog::duty::{Service, watch};
@@ -25,15 +26,30 @@ use crate::watchdog::duty::{Service, watch};
 /// How often the run is looked at.
 const PERIOD: Duration = Duration::from_millis(10);
 
+/// How often the run is judged anew, when others change it in between.
+const ATTEMPTS: usize = 8;
+
 /// Runs the command.
 pub fn run(args: &StopArgs) -> Result<Exit, CommandError> {
-    let file = Target::of(&args.target)?.open()?;
-    match life::of(&file)? {
-        Life::Supervised => ask_supervisor(&file)?,
-        Life::Orphaned => return stand_in(file),
-        Life::Dead => return Err(not_running(&file)),
+    for _ in 0..ATTEMPTS {
+        let file = Target::of(&args.target)?.open()?;
+        match life::of(&file)? {
+            Life::Supervised => {
+                ask_supervisor(&file)?;
+                return await_end(&file, args.timeout);
+            }
+            Life::Orphaned => {
+                if let Some(launch) = take_over(file)? {
+                    return stand_in(launch);
+                }
+                // Another supervisor has come, or the last worker has gone.
+            }
+            Life::Dead => return Err(not_running(&file)),
+        }
     }
-    await_end(&file, args.timeout)
+    Err(CommandError::Failed(
+        "others keep starting and ending the run; try again when they are done".to_owned(),
+    ))
 }
 
 /// Over the control socket; a supervisor that cannot be spoken with there understands SIGTERM.
@@ -63,9 +79,16 @@ fn terminate_supervisor(file: &SegmentFile) -> Result<(), CommandError> {
 }
 
 /// Nobody supervises: this process does, for as long as it takes to stop.
-fn stand_in(file: SegmentFile) -> Result<Exit, CommandError> {
+fn take_over(file: SegmentFile) -> Result<Attempt, CommandError> {
+    let (life, standing) = (Life::Orphaned, place::standing(&file)?);
+    match launch::adopt(&StartArgs::default(), Judged { file, life, standing }) {
+        Err(CommandError::AlreadyRunning(_)) => Ok(None),
+        result => result,
+    }
+}
+
+fn stand_in(launch: Launch) -> Result<Exit, CommandError> {
     output::message("the supervisor is dead; this command takes its place to stop the run");
-    let launch = launch::adopt(&StartArgs::default(), file)?;
     let (_, report) = watch(
         launch,
         Service {

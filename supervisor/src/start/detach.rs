@@ -11,8 +11,8 @@ use shm_layout::control::RunState;
 use shm_layout::segment::SegmentFile;
 use shm_layout::status::Phase;
 use shm_layout::sys::pidfd::{ExitStatus, PidFd};
-use shm_layout::sys::spawn;
 
+use crate::child;
 use crate::error::CommandError;
 
 /// How often the background half is looked at.
@@ -48,8 +48,7 @@ pub fn detach(segment: &Path, log: &Path) -> Result<Outcome, CommandError> {
     let output = File::options().append(true).open(log).map_err(error)?;
     let before = output.metadata().map_err(error)?.len();
     let started = |error| CommandError::system("start the background process", error);
-    let pid = spawn::spawn(&program, &arguments, output.as_fd()).map_err(started)?;
-    let pidfd = PidFd::open(pid).map_err(started)?;
+    let (pid, pidfd) = child::start(&program, &arguments, output.as_fd()).map_err(started)?;
     loop {
         if !pidfd.alive().map_err(started)? {
             return Ok(ended(&pidfd, log, before));

@@ -8,10 +8,12 @@ use shm_layout::segment::{Draft, LockByte, SegmentError, SegmentFile};
 use shm_layout::torus::Torus;
 
 use super::compare::{Tolerance, differences, grown};
-use super::place::{Place, create_journals};
+use super::place::{Place, create_journals, standing};
+use super::rules::{Life, Standing};
 use super::{describe, draft, rebuild};
 use crate::cli::StartArgs;
 use crate::error::CommandError;
+use crate::life;
 use crate::watchdog::adopt;
 use crate::watchdog::slot::Slot;
 
@@ -32,6 +34,69 @@ pub struct Launch {
     pub file: SegmentFile,
     /// How it came.
     pub origin: Origin,
+}
+
+/// What became of an attempt to launch: a run that is ready to be watched; none when somebody else changed what stands
+/// there between the look at it and the lock, so that it has to be judged anew.
+pub type Attempt = Option<Launch>;
+
+/// A run as it was judged, before its lock was taken.
+pub struct Judged {
+    /// Its segment.
+    pub file: SegmentFile,
+    /// Who of it was alive.
+    pub life: Life,
+    /// How far it had got.
+    pub standing: Standing,
+}
+
+impl Judged {
+    /// Takes the run lock, and says whether everything is still as it was judged. A run that was found dead is fenced as
+    /// well: with its region locks taken, a worker that was started just before its supervisor died can no more begin.
+    fn lock(&self) -> Result<bool, CommandError> {
+        match self.file.try_lock(LockByte::Run) {
+            Ok(true) => {}
+            Ok(false) => return Err(already_supervised(&self.file)),
+            Err(SegmentError::Replaced { .. }) => return Ok(false),
+            Err(error) => return Err(CommandError::Segment(error)),
+        }
+        let same = standing(&self.file)? == self.standing
+            && match self.life {
+                Life::Dead => self.fence()?,
+                life => life::of_workers(&self.file)? == life,
+            };
+        if !same {
+            self.file.unlock(LockByte::Run).map_err(CommandError::Segment)?;
+        }
+        Ok(same)
+    }
+
+    /// Takes all region locks; or none, when one is held.
+    fn fence(&self) -> Result<bool, CommandError> {
+        for torus in Torus::of_run(self.file.config().tori) {
+            let lock = LockByte::Region(*torus);
+            if !self.file.try_lock(lock).map_err(CommandError::Segment)? {
+                self.lift_fence()?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives the region locks back.
+    fn lift_fence(&self) -> Result<(), CommandError> {
+        for torus in Torus::of_run(self.file.config().tori) {
+            let lock = LockByte::Region(*torus);
+            if self.file.holds(lock) {
+                self.file.unlock(lock).map_err(CommandError::Segment)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn already_supervised(file: &SegmentFile) -> CommandError {
+    CommandError::AlreadyRunning(format!("the run {} already has a supervisor", file.config().name))
 }
 
 /// The complete, valid configuration of a new run.
@@ -68,16 +133,19 @@ fn usage(error: LayoutError) -> CommandError {
 ///
 /// # Errors
 /// When another start was faster, or there is no room.
-pub fn create(config: &RunConfig, place: &Place, old: Option<SegmentFile>) -> Result<Launch, CommandError> {
+pub fn create(config: &RunConfig, place: &Place, old: Option<Judged>) -> Result<Attempt, CommandError> {
     let path = place.segment();
-    if let Some(old) = &old {
-        lock_run(old)?;
+    // Held, with its fence, until the new journals are there.
+    if let Some(old) = &old
+        && !old.lock()?
+    {
+        return Ok(None);
     }
     // The memory first: when there is not enough, nothing has been made.
     let draft = Draft::create(path, config).map_err(CommandError::Segment)?;
     place.prepare()?;
     let file = match &old {
-        Some(old) => draft.publish_over(old),
+        Some(old) => draft.publish_over(&old.file),
         None => draft.publish(),
     };
     let file = file.map_err(|error| match error {
@@ -85,60 +153,55 @@ pub fn create(config: &RunConfig, place: &Place, old: Option<SegmentFile>) -> Re
         error => CommandError::Segment(error),
     })?;
     create_journals(config)?;
-    Ok(Launch {
+    Ok(Some(Launch {
         file,
         origin: Origin::New,
-    })
+    }))
 }
 
 fn another_was_faster(path: &Path) -> CommandError {
     CommandError::AlreadyRunning(format!("another start has just created {}", path.display()))
 }
 
-/// Takes the lock that one supervisor of a run has.
-///
-/// # Errors
-/// [`CommandError::AlreadyRunning`] when it has one.
-pub fn lock_run(file: &SegmentFile) -> Result<(), CommandError> {
-    match file.try_lock(LockByte::Run).map_err(CommandError::Segment)? {
-        true => Ok(()),
-        false => Err(CommandError::AlreadyRunning(format!(
-            "the run {} already has a supervisor",
-            file.config().name
-        ))),
-    }
-}
-
 /// Takes a run over whose supervisor is dead.
 ///
 /// # Errors
 /// When options were given that differ from the stored configuration, or the worker binary is another one by now.
-pub fn adopt(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError> {
-    refuse_differences(args, file.config(), Tolerance::Exact)?;
-    check_worker(file.config())?;
-    lock_run(&file)?;
-    Ok(Launch {
-        file,
+pub fn adopt(args: &StartArgs, judged: Judged) -> Result<Attempt, CommandError> {
+    refuse_differences(args, judged.file.config(), Tolerance::Exact)?;
+    check_worker(judged.file.config())?;
+    if !judged.lock()? {
+        return Ok(None);
+    }
+    Ok(Some(Launch {
+        file: judged.file,
         origin: Origin::Adopted,
-    })
+    }))
 }
 
 /// Makes a run whose processes are all dead ready to go on.
 ///
 /// # Errors
 /// As [`adopt()`], and when there is no room.
-pub fn resume(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandError> {
-    refuse_differences(args, file.config(), Tolerance::MayGrow)?;
-    check_worker(file.config())?;
-    lock_run(&file)?;
-    let asked = grown(args, &given(args, file.config())?, file.config());
-    let file = match asked == *file.config() {
-        true => file,
-        false => {
-            let complete = describe::complete(asked, true)?;
-            rebuild::grow(&file, &complete)?
-        }
-    };
+pub fn resume(args: &StartArgs, judged: Judged) -> Result<Attempt, CommandError> {
+    let stored = judged.file.config();
+    refuse_differences(args, stored, Tolerance::MayGrow)?;
+    check_worker(stored)?;
+    if !judged.lock()? {
+        return Ok(None);
+    }
+    let asked = grown(args, &given(args, stored)?, stored);
+    if asked == *stored {
+        judged.lift_fence()?;
+        return begin_again(judged.file);
+    }
+    let complete = describe::complete(asked, true)?;
+    // The old segment keeps its fence until it is closed: nobody can begin in it any more.
+    begin_again(rebuild::grow(&judged.file, &complete)?)
+}
+
+/// Sets a segment whose run lock is held back to the words of a run that is to start.
+fn begin_again(file: SegmentFile) -> Result<Attempt, CommandError> {
     file.reallocate().map_err(CommandError::Segment)?;
     let map = file.map_supervisor().map_err(CommandError::Segment)?;
     let control = map.views().control;
@@ -149,10 +212,11 @@ pub fn resume(args: &StartArgs, file: SegmentFile) -> Result<Launch, CommandErro
     control.set_failure(None, "");
     control.set_finished_ns(0);
     control.initialise();
-    Ok(Launch {
+    drop(map);
+    Ok(Some(Launch {
         file,
         origin: Origin::Resumed,
-    })
+    }))
 }
 
 /// The slots for a run: every worker is to be started, or those that live are taken over.
@@ -163,7 +227,13 @@ pub fn slots(launch: &Launch, segment: &shm_layout::segment::SupervisorSegment<'
     }
     let tori = Torus::ALL.into_iter().take(config.tori.into());
     tori.zip(&segment.regions)
-        .map(|(torus, region)| Slot::new(torus, region.status.incarnation(), region.status.boundary()))
+        .map(|(torus, region)| {
+            let (status, expected) = (
+                region.status,
+                segment.control.reader().expected_incarnation(torus),
+            );
+            Slot::new(torus, status.incarnation(), expected, status.boundary())
+        })
         .collect()
 }
 

@@ -161,7 +161,11 @@ pub fn journals_beside(segment: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-fn standing(file: &SegmentFile) -> Result<Standing, CommandError> {
+/// How far the run in `file` got.
+///
+/// # Errors
+/// When the segment cannot be read.
+pub fn standing(file: &SegmentFile) -> Result<Standing, CommandError> {
     let map = file.map_reader().map_err(CommandError::Segment)?;
     Ok(match map.views().control.run_state() {
         Some(RunState::Finished) => Standing::Finished,

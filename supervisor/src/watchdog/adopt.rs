@@ -31,7 +31,7 @@ pub fn take_over(slot: &mut Slot, pidfd: PidFd, identity: Identity, config: &Run
     let hang = HangDetector::new(config.hang_timeout_ms * 1_000_000, u64::MAX, now_ns);
     slot.state = State::Alive;
     slot.ending = Ending::Unknown;
-    slot.hung = false;
+    slot.fault = None;
     slot.incarnation = identity.incarnation;
     slot.process = Some(Process {
         pidfd,
@@ -47,7 +47,8 @@ pub fn slots(file: &SegmentFile, segment: &SupervisorSegment<'_>, config: &RunCo
     let tori = Torus::ALL.into_iter().take(usize::from(config.tori));
     tori.map(|torus| {
         let status = &segment.regions[torus.index()].status;
-        let mut slot = Slot::new(torus, status.incarnation(), status.boundary());
+        let expected = segment.control.reader().expected_incarnation(torus);
+        let mut slot = Slot::new(torus, status.incarnation(), expected, status.boundary());
         slot.state = State::Alive;
         let locked = || file.is_locked(LockByte::Region(torus)).unwrap_or(false);
         if let Some((pidfd, identity)) = living(status).filter(|_| locked()) {

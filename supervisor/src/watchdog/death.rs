@@ -6,8 +6,6 @@ use super::table::Event;
 
 /// Ending code of a worker that has finished at the final boundary.
 pub const EXIT_FINISHED: i32 = 0;
-/// Ending code of a worker that cannot go on and says why in its status cell.
-pub const EXIT_FAILED: i32 = 1;
 /// Ending code of a worker that could not take its region lock in time.
 pub const EXIT_LOCKED_OUT: i32 = 75;
 
@@ -33,15 +31,15 @@ pub enum LastWord {
     AtWork,
 }
 
-/// The verdict. A worker's own words count only together with an exit status that agrees, or when the status is
-/// unknown: a process that crashes after its last word has finished all the same only if the code says so.
+/// The verdict. That a worker has finished counts only together with an exit status that agrees, or when the status is
+/// unknown. That it has failed counts always.
 pub fn classify(exit: Ending, last_word: LastWord) -> Event {
     match (exit, last_word) {
         (Ending::Code(EXIT_FINISHED) | Ending::Unknown, LastWord::Finished) => Event::Completed,
-        (Ending::Code(EXIT_FAILED) | Ending::Unknown, LastWord::Failed) => Event::GaveUp,
         // Killed between its last word and its exit: the word was written last, and holds.
         (Ending::Signal(_), LastWord::Finished) => Event::Completed,
-        (Ending::Signal(_), LastWord::Failed) => Event::GaveUp,
+        // However it ended then (a full disk can make a panic of it): whoever comes next would fail at the same place.
+        (_, LastWord::Failed) => Event::GaveUp,
         _ => Event::Crashed,
     }
 }
@@ -53,17 +51,34 @@ pub fn from_outside(exit: Ending) -> bool {
     matches!(exit, Ending::Signal(SIGKILL | SIGTERM | SIGINT | SIGHUP))
 }
 
-/// The cause that the recovery log keeps.
-pub fn cause(ending: Ending, hung: bool) -> Cause {
+/// What the watchdog kills a worker for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Its heartbeat stood still.
+    Hung,
+    /// What it published is damaged.
+    Damaged,
+}
+
+/// The cause that the recovery log keeps; it knows one for all that the watchdog kills for.
+pub fn cause(ending: Ending, fault: Option<Fault>) -> Cause {
     match ending {
-        _ if hung => Cause::Hang,
+        _ if fault.is_some() => Cause::Hang,
         Ending::Code(code) => Cause::Exit(code),
         Ending::Signal(signal) => Cause::Signal(signal),
         Ending::Unknown => Cause::Unknown,
     }
 }
 
-/// A cause in words, for the console and the reports.
+/// A death in words, for the console.
+pub fn told(ending: Ending, fault: Option<Fault>) -> String {
+    match fault {
+        Some(Fault::Damaged) => "killed for damaged memory".to_owned(),
+        _ => in_words(cause(ending, fault)),
+    }
+}
+
+/// A cause in words, for the reports.
 pub fn in_words(cause: Cause) -> String {
     match cause {
         Cause::Hang => "hung".to_owned(),
@@ -106,8 +121,14 @@ mod tests {
     #[test]
     fn an_exit_code_that_contradicts_the_last_word_is_a_crash() {
         assert_eq!(classify(Ending::Code(101), LastWord::Finished), Event::Crashed);
-        assert_eq!(classify(Ending::Code(0), LastWord::Failed), Event::Crashed);
         assert_eq!(classify(Ending::Code(75), LastWord::AtWork), Event::Crashed);
+    }
+
+    #[test]
+    fn a_worker_that_failed_has_failed_however_it_ended() {
+        for ending in ENDINGS {
+            assert_eq!(classify(ending, LastWord::Failed), Event::GaveUp, "{ending:?}");
+        }
     }
 
     #[test]
@@ -122,8 +143,13 @@ mod tests {
         assert!(from_outside(Ending::Signal(9)));
         assert!(!from_outside(Ending::Signal(11)));
         assert!(!from_outside(Ending::Code(101)));
-        assert_eq!(in_words(cause(Ending::Signal(11), false)), "SIGSEGV");
-        assert_eq!(in_words(cause(Ending::Unknown, false)), "exit status unknown");
-        assert_eq!(in_words(cause(Ending::Signal(9), true)), "hung");
+        assert_eq!(in_words(cause(Ending::Signal(11), None)), "SIGSEGV");
+        assert_eq!(in_words(cause(Ending::Unknown, None)), "exit status unknown");
+        assert_eq!(told(Ending::Signal(9), None), "SIGKILL");
+        assert_eq!(told(Ending::Signal(9), Some(Fault::Hung)), "hung");
+        assert_eq!(
+            told(Ending::Signal(9), Some(Fault::Damaged)),
+            "killed for damaged memory"
+        );
     }
 }

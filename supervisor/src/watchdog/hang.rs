@@ -7,6 +7,8 @@
 pub const SHORTEST_TIMEOUT_NS: u64 = 50_000_000;
 /// Looks per hang timeout.
 const LOOKS: u64 = 4;
+/// Longest time between two looks: they also find what workers complain about.
+const LONGEST_PERIOD_NS: u64 = 1_000_000_000;
 
 /// The memory of one worker.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +33,7 @@ impl HangDetector {
 
     /// Nanoseconds between two looks.
     pub fn period_ns(&self) -> u64 {
-        self.timeout_ns / LOOKS
+        (self.timeout_ns / LOOKS).min(LONGEST_PERIOD_NS)
     }
 
     /// When to look next.

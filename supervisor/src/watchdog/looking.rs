@@ -109,7 +109,10 @@ impl<'s> Watchdog<'s> {
             State::Resting => Some(slot.restart_ns),
             State::Killed | State::Over => None,
         };
-        own.into_iter().chain(recovery).min()
+        own.into_iter()
+            .chain(recovery)
+            .chain(slot.complaints.next_look_ns())
+            .min()
     }
 
     /// Shows the live line when it is due.

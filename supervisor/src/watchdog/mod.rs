@@ -2,19 +2,22 @@
 //!
 //! It holds no state that the segment lacks: whoever takes the run lock next continues from the control words and the
 //! status cells. What to do about one torus stands in [`table`], when a successor may start in [`policy`], what counts
-//! as a hang in [`hang`]; the rest of this folder carries it out.
+//! as a hang in [`hang`], what as damage in [`complaints`]; the rest of this folder carries it out.
 //!
 //! Waiting is one `poll` over the signals, the workers' pidfds and the control socket, until the next deadline. When
 //! nothing happens it wakes a few times per hang timeout, to look at three heartbeats.
 
 pub mod adopt;
 mod binary;
+pub mod complaints;
 pub mod console;
 pub mod death;
 pub mod duty;
 mod gate;
 pub mod hang;
+mod kernel_view;
 mod looking;
+mod patience;
 pub mod policy;
 mod recovery_log;
 mod requests;
@@ -130,6 +133,7 @@ impl<'s> Watchdog<'s> {
         loop {
             self.now_ns = clock::monotonic_ns();
             self.look_at_workers();
+            self.look_at_complaints();
             self.open_gate_when_ready();
             self.follow_recoveries();
             self.pursue_stop();
@@ -188,7 +192,7 @@ impl<'s> Watchdog<'s> {
             Some(self.console.due_ns()),
             server,
             gate,
-            self.stopping.deadline_ns(self.now_ns),
+            self.stopping.deadline_ns(),
         ]
         .into_iter()
         .flatten()

@@ -14,7 +14,7 @@ impl Watchdog<'_> {
     pub(super) fn open_recovery(&mut self, index: usize) {
         let control = &self.post.segment.control;
         let slot = &self.slots[index];
-        let cause = death::cause(slot.ending, slot.hung);
+        let cause = death::cause(slot.ending, slot.fault);
         let mut record = Recovery::new(slot.torus, self.next_incarnation(index), cause);
         record.death_ns = self.death_ns(index);
         record.detected_ns = slot.detected_ns;

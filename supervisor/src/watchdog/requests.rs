@@ -1,9 +1,9 @@
 //! What other commands ask for over the control socket.
 
-use nix::sys::signal::Signal;
 use shm_layout::torus::Torus;
 
 use super::Watchdog;
+use super::kernel_view;
 use super::table::State;
 use crate::socket::message::{Request, Response};
 
@@ -41,6 +41,8 @@ impl Watchdog<'_> {
         let Some(process) = slot.process.as_ref().filter(|_| slot.exists()) else {
             return Response::NoWorker;
         };
+        // Asked before: afterwards there may be no process to ask about.
+        let ends = kernel_view::ends_by(process.pid, signal);
         if let Err(error) = process.pidfd.send_signal(signal) {
             return match slot.state {
                 State::Alive => Response::Refused(format!("cannot signal process {}: {error}", process.pid)),
@@ -48,7 +50,7 @@ impl Watchdog<'_> {
             };
         }
         let (pid, incarnation, torus) = (process.pid, slot.incarnation, slot.torus);
-        if ends_a_worker(signal) {
+        if ends {
             self.expect_successor(torus, incarnation);
         }
         Response::Killed { pid, incarnation }
@@ -60,34 +62,5 @@ impl Watchdog<'_> {
         control.set_killed_at_ns(torus, self.now_ns);
         let expected = control.reader().expected_incarnation(torus).max(incarnation + 1);
         control.set_expected_incarnation(torus, expected);
-    }
-}
-
-/// Whether a worker does not survive this signal.
-pub fn ends_a_worker(signal: i32) -> bool {
-    use Signal::*;
-    let ends = [
-        SIGKILL, SIGTERM, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
-    ];
-    Signal::try_from(signal).is_ok_and(|signal| ends.contains(&signal))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_that_a_worker_survives_promise_no_successor() {
-        for survived in [
-            Signal::SIGINT,
-            Signal::SIGHUP,
-            Signal::SIGSTOP,
-            Signal::SIGCONT,
-            Signal::SIGCHLD,
-        ] {
-            assert!(!ends_a_worker(survived as i32), "{survived}");
-        }
-        assert!(ends_a_worker(9));
-        assert!(!ends_a_worker(0));
     }
 }

@@ -3,28 +3,25 @@
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 
-use shm_layout::sys::{clock, pidfd::PidFd, spawn};
+use shm_layout::sys::{clock, pidfd::PidFd};
 
 use super::Watchdog;
 use super::death::Ending;
 use super::hang::HangDetector;
 use super::slot::Process;
 use super::table::Event;
+use crate::child;
 use crate::error::CommandError;
 
 impl Watchdog<'_> {
     /// The incarnation that the next worker of a torus gets: one that nobody had.
     pub(super) fn next_incarnation(&self, index: usize) -> u64 {
         let slot = &self.slots[index];
-        let expected = self
-            .post
-            .segment
-            .control
-            .reader()
-            .expected_incarnation(slot.torus);
-        expected
-            .max(slot.incarnation + 1)
-            .max(self.status(index).incarnation() + 1)
+        let control = self.post.segment.control.reader();
+        slot.next_incarnation(
+            self.status(index).incarnation(),
+            control.expected_incarnation(slot.torus),
+        )
     }
 
     /// Starts the worker. One that cannot be started counts as dead at once, and the restart policy decides.
@@ -34,7 +31,8 @@ impl Watchdog<'_> {
         let torus = self.slots[index].torus;
         control.set_expected_incarnation(torus, incarnation);
         self.slots[index].incarnation = incarnation;
-        self.slots[index].hung = false;
+        self.slots[index].used = incarnation;
+        self.slots[index].fault = None;
         self.slots[index].ending = Ending::Unknown;
         self.slots[index].not_started = None;
         let heartbeat = self.status(index).heartbeat();
@@ -82,8 +80,6 @@ impl Watchdog<'_> {
         ];
         let program = std::path::Path::new(&self.post.config.worker.path);
         let error = |error| CommandError::system(format!("start {}", program.display()), error);
-        let pid = spawn::spawn(program, &arguments, self.post.log.as_fd()).map_err(error)?;
-        // The process is our child and not reaped yet, so its number cannot be another's.
-        Ok((pid, PidFd::open(pid).map_err(error)?))
+        child::start(program, &arguments, self.post.log.as_fd()).map_err(error)
     }
 }

@@ -10,13 +10,13 @@ use shm_layout::status::StatusReader;
 use shm_layout::stop::NO_STOP;
 use shm_layout::sys::clock;
 
+use super::kernel_view;
+use super::patience::{PATIENCE_NS, Patience};
 use super::{RunEnd, Watchdog};
 use crate::text::show;
 
 /// How far ahead of the foremost worker a stop is proposed, in intervals.
 const STOP_MARGIN: u64 = 2;
-/// A stop without any progress for so long ends by SIGKILL.
-const STOP_PATIENCE_NS: u64 = 10_000_000_000;
 
 /// Where the end of a run stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,10 +25,8 @@ pub struct Stopping {
     limit_ns: Option<u64>,
     /// Whether a stop boundary is decided.
     decided: bool,
-    /// When to lose patience with a stop that somebody asked for.
-    patience_ns: Option<u64>,
-    /// The sum of all boundaries when it last moved.
-    progress: u64,
+    /// The patience with a stop that somebody asked for.
+    patience: Option<Patience>,
 }
 
 impl Stopping {
@@ -44,7 +42,7 @@ impl Stopping {
             stopping.limit_ns = limit_ns(config, control.started_ns(), clock::realtime_ns(), now_ns);
         }
         if control.desired() == Some(Desired::Stop) {
-            stopping.patience_ns = Some(now_ns + STOP_PATIENCE_NS);
+            stopping.patience = Some(Patience::new(now_ns));
         }
         stopping
     }
@@ -55,9 +53,10 @@ impl Stopping {
     }
 
     /// When something about the end is due.
-    pub fn deadline_ns(&self, _now_ns: u64) -> Option<u64> {
+    pub fn deadline_ns(&self) -> Option<u64> {
         let limit = self.limit_ns.filter(|_| !self.decided);
-        limit.into_iter().chain(self.patience_ns).min()
+        let patience = self.patience.as_ref().map(Patience::next_look_ns);
+        limit.into_iter().chain(patience).min()
     }
 }
 
@@ -78,13 +77,13 @@ impl Watchdog<'_> {
             self.console.say("stopping all tori at one boundary");
         }
         self.stopping
-            .patience_ns
-            .get_or_insert(self.now_ns + STOP_PATIENCE_NS);
+            .patience
+            .get_or_insert_with(|| Patience::new(self.now_ns));
     }
 
     /// A signal asked for it; a second one has no patience.
     pub(super) fn stop_signalled(&mut self) {
-        if self.stopping.patience_ns.is_none() {
+        if self.stopping.patience.is_none() {
             return self.request_stop();
         }
         self.abandon(
@@ -95,7 +94,7 @@ impl Watchdog<'_> {
 
     /// Decides the boundary once one is wanted, and loses patience when nothing moves.
     pub(super) fn pursue_stop(&mut self) {
-        let wanted = self.stopping.patience_ns.is_some();
+        let wanted = self.stopping.patience.is_some();
         let limit_over = self
             .stopping
             .limit_ns
@@ -116,20 +115,24 @@ impl Watchdog<'_> {
     }
 
     fn watch_patience(&mut self) {
-        let Some(patience_ns) = self.stopping.patience_ns else {
-            return;
-        };
         let progress = (0..self.slots.len())
             .map(|index| self.status(index).boundary())
             .sum();
-        if progress != self.stopping.progress {
-            self.stopping.progress = progress;
-            self.stopping.patience_ns = Some(self.now_ns + STOP_PATIENCE_NS);
-        } else if self.now_ns >= patience_ns {
-            let patience = show::span(STOP_PATIENCE_NS);
+        let living = self.slots.iter().filter_map(|slot| slot.process.as_ref());
+        let Some(patience) = &mut self.stopping.patience else {
+            return;
+        };
+        if self.now_ns < patience.next_look_ns() {
+            return;
+        }
+        let computes = living
+            .into_iter()
+            .any(|process| kernel_view::computes(process.pid));
+        if patience.look(progress, computes, self.now_ns) {
+            let patience = show::span(PATIENCE_NS);
             self.abandon(None, &format!(
-                "no torus came closer to the boundary of the stop for {patience}, so the workers were killed; \
-                 `start --resume` continues the run"
+                "no torus came closer to the boundary of the stop for {patience} in which none computed, so the workers \
+                 were killed; `start --resume` continues the run"
             ));
         }
     }

@@ -48,6 +48,8 @@ pub enum Event {
     Crashed,
     /// Its heartbeat has stood still for the hang timeout.
     Stalled,
+    /// What it published is damaged, and a peer cannot go on without it.
+    Damaged,
     /// Its region lock is free.
     LockFree,
     /// The pause before the restart is over.
@@ -56,11 +58,12 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 6] = [
+    pub const ALL: [Event; 7] = [
         Event::Completed,
         Event::GaveUp,
         Event::Crashed,
         Event::Stalled,
+        Event::Damaged,
         Event::LockFree,
         Event::RestartDue,
     ];
@@ -85,8 +88,10 @@ impl Intent {
 pub enum Action {
     /// Nothing.
     None,
-    /// Send SIGKILL through the pidfd.
-    Kill,
+    /// Send SIGKILL through the pidfd, because it hangs.
+    KillHung,
+    /// Send SIGKILL through the pidfd, so that a successor rewrites what is damaged.
+    KillDamaged,
     /// Note the death, and look at the region lock until it is free.
     AwaitLock,
     /// Ask the restart policy when the successor may start.
@@ -123,9 +128,11 @@ pub const TABLE: &[Row] = &[
     Row { states: EXISTS, events: &[Event::Crashed], intents: &[Intent::Abandon], next: Some(State::Over), action: Action::None },
     // A process is reported gone once.
     Row { states: GONE, events: &[Event::Completed, Event::GaveUp, Event::Crashed], intents: ANY_INTENT, next: None, action: Action::None },
-    // It hangs. A signal already sent is not sent again: SIGKILL cannot be missed, only slow.
-    Row { states: &[State::Alive], events: &[Event::Stalled], intents: ANY_INTENT, next: Some(State::Killed), action: Action::Kill },
-    Row { states: &[State::Killed, State::Fenced, State::Resting, State::Over], events: &[Event::Stalled], intents: ANY_INTENT, next: None, action: Action::None },
+    // It hangs, or what it wrote is damaged. A signal already sent is not sent again: SIGKILL cannot be missed, only slow.
+    Row { states: &[State::Alive], events: &[Event::Stalled], intents: ANY_INTENT, next: Some(State::Killed), action: Action::KillHung },
+    Row { states: &[State::Alive], events: &[Event::Damaged], intents: &[Intent::GoOn], next: Some(State::Killed), action: Action::KillDamaged },
+    Row { states: &[State::Alive], events: &[Event::Damaged], intents: &[Intent::Abandon], next: None, action: Action::None },
+    Row { states: &[State::Killed, State::Fenced, State::Resting, State::Over], events: &[Event::Stalled, Event::Damaged], intents: ANY_INTENT, next: None, action: Action::None },
     // Its region may be written by a successor.
     Row { states: &[State::Fenced], events: &[Event::LockFree], intents: &[Intent::GoOn], next: Some(State::Resting), action: Action::PlanRestart },
     Row { states: &[State::Fenced], events: &[Event::LockFree], intents: &[Intent::Abandon], next: Some(State::Over), action: Action::None },
@@ -226,8 +233,10 @@ mod tests {
     #[test]
     fn only_a_living_worker_is_killed_and_only_once() {
         for (state, event, intent) in combinations() {
-            if decide(state, event, intent).1 == Action::Kill {
-                assert_eq!((state, event), (State::Alive, Event::Stalled));
+            match decide(state, event, intent).1 {
+                Action::KillHung => assert_eq!((state, event), (State::Alive, Event::Stalled)),
+                Action::KillDamaged => assert_eq!((state, event), (State::Alive, Event::Damaged)),
+                _ => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Carries out the table's verdicts on one torus: kill, await the lock, plan, spawn, note.
 
-use super::death::{self, Ending, LastWord};
+use super::death::{self, Ending, Fault, LastWord};
 use super::policy::{Death, Verdict};
 use super::table::{Action, Event, Intent, State, decide};
 use super::{Watchdog, looking};
@@ -14,7 +14,11 @@ impl Watchdog<'_> {
         self.slots[index].state = next;
         match action {
             Action::None => {}
-            Action::Kill => self.kill_hung(index),
+            Action::KillHung => self.kill(index, Fault::Hung, "makes no progress"),
+            Action::KillDamaged => {
+                let what = "has published what a peer finds damaged (its memory was written over)";
+                self.kill(index, Fault::Damaged, what);
+            }
             Action::AwaitLock => self.note_death(index),
             Action::PlanRestart => self.plan_restart(index),
             Action::Spawn => self.spawn(index),
@@ -50,10 +54,10 @@ impl Watchdog<'_> {
         }
     }
 
-    fn kill_hung(&mut self, index: usize) {
+    fn kill(&mut self, index: usize, fault: Fault, why: &str) {
         let slot = &mut self.slots[index];
         let Some(process) = &slot.process else { return };
-        slot.hung = true;
+        slot.fault = Some(fault);
         self.post
             .segment
             .control
@@ -62,7 +66,7 @@ impl Watchdog<'_> {
         let _ = process.pidfd.send_signal(nix::libc::SIGKILL);
         let (torus, pid) = (slot.torus, process.pid);
         self.console.say(&format!(
-            "torus {torus} makes no progress: killed process {pid}, replacing it"
+            "torus {torus} {why}: killed process {pid}, replacing it"
         ));
     }
 
@@ -86,8 +90,8 @@ impl Watchdog<'_> {
         let slot = &mut self.slots[index];
         let progressed = boundary > slot.best_boundary;
         slot.best_boundary = slot.best_boundary.max(boundary);
-        let from_outside = death::from_outside(slot.ending) && !slot.hung;
-        let cause = death::in_words(death::cause(slot.ending, slot.hung));
+        let from_outside = death::from_outside(slot.ending) && slot.fault.is_none();
+        let cause = death::told(slot.ending, slot.fault);
         let torus = slot.torus;
         match slot.policy.on_death(Death {
             progressed,

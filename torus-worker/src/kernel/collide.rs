@@ -1,69 +1,42 @@
 //! Collide: the events due at one tick, grouped by destination cell into input bags.
 //!
-//! Events for one cell mostly arrive next to one another, because the cell that emitted them did so in one call. So the
-//! due events are first cut into *runs* of equal destination. Each cell's `seen` mark tells whether an earlier run of
-//! this tick went there; such runs are chained to the first one. A bag is then a run, in place, or a chain, gathered.
+//! Most cells that are hit at all are hit by one event, and that event in its place is the bag. The `seen` mark of a
+//! cell tells whether an earlier event of this tick went there. Such events are chained in order of arrival: the first
+//! one, the leader, and its followers get a flag above the cell's number, and the bag is gathered when the leader is
+//! reached.
 
-use super::cells::{Head, Target};
+use super::cells::Head;
 use super::prefetch::prefetch;
-use bytemuck::{Pod, Zeroable};
 use shm_layout::record::Event;
 
 const NONE: u32 = u32::MAX;
-/// Set in `Run::start` of a run that belongs to the chain of an earlier one.
-const FOLLOWER: u32 = 1 << 31;
-/// Set in `Run::start` of a run that has such followers.
+/// Flag of an event that others for the same cell follow.
 const LEADER: u32 = 1 << 30;
-const START: u32 = LEADER - 1;
-/// How many runs can be read behind the last one: a mark of the end, and some without meaning for looking ahead.
-pub(super) const BEHIND: usize = 16;
+/// Flag of an event that belongs to the bag of an earlier one.
+const FOLLOWER: u32 = 1 << 31;
+/// The part of a due event's destination that is the cell.
+const CELL: u32 = LEADER - 1;
 /// How many events ahead cells are prefetched.
 const AHEAD: usize = 12;
 
-/// Consecutive due events for one cell.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Run {
-    /// The cell.
-    pub(super) cell: u32,
-    /// Index of its first due event, and flags; its end is the next run's start.
-    start: u32,
-    /// Copied while the cell's head is in the cache.
-    pub(super) target: Target,
-}
-
-impl Run {
-    /// Index of its first due event.
-    #[inline(always)]
-    pub(super) fn start(self) -> usize {
-        (self.start & START) as usize
-    }
-
-    /// Whether it begins exactly here and is not chained.
-    #[inline(always)]
-    pub(super) fn begins_at(self, start: u32) -> bool {
-        self.start == start
-    }
-
-    /// Whether other runs of this tick go to the same cell.
-    #[inline(always)]
-    pub(super) fn is_chained(self) -> bool {
-        self.start & !START != 0
-    }
-
-    fn is_follower(self) -> bool {
-        self.start & FOLLOWER != 0
-    }
-}
-
 /// The grouping of one tick's events.
 pub(super) struct Collider {
-    runs: Vec<Run>,
-    /// For each chained run the next one of its chain.
+    /// For each chained event the next one of its chain.
     next: Vec<u32>,
-    count: usize,
     bag: Vec<Event>,
     mark: u32,
+}
+
+/// The cell that a due event is for, flags or not.
+#[inline(always)]
+pub(super) fn cell(event: &Event) -> u32 {
+    event.dst & CELL
+}
+
+/// Whether a due event is the only one for its cell.
+#[inline(always)]
+pub(super) fn is_single(event: &Event) -> bool {
+    event.dst <= CELL
 }
 
 impl Collider {
@@ -71,107 +44,66 @@ impl Collider {
     pub(super) fn new(capacity: u32) -> Collider {
         let capacity = capacity as usize;
         Collider {
-            runs: bytemuck::zeroed_vec(capacity + BEHIND),
             next: bytemuck::zeroed_vec(capacity),
-            count: 0,
             bag: Vec::with_capacity(capacity),
             mark: 1,
         }
     }
 
-    /// Cuts `due` into runs and chains the runs of one cell.
-    pub(super) fn group(&mut self, due: &[Event], heads: &mut [Head]) {
+    /// Flags and chains the events that are not the only ones for their cell.
+    pub(super) fn group(&mut self, due: &mut [Event], heads: &mut [Head]) {
         if due.len() >= (u32::MAX - self.mark) as usize {
             heads.iter_mut().for_each(|head| head.seen = 0);
             self.mark = 1;
         }
         let mark = self.mark;
-        let runs = &mut self.runs[..due.len() + 1];
-        let mut count = 0;
-        let mut cell = NONE;
-        for (at, event) in due.iter().enumerate() {
+        for at in 0..due.len() {
             if let Some(ahead) = due.get(at + AHEAD) {
                 prefetch(heads, ahead.dst as usize);
             }
-            if event.dst == cell {
-                continue;
+            let seen = &mut heads[due[at].dst as usize].seen;
+            let earlier = seen.wrapping_sub(mark);
+            *seen = mark + at as u32;
+            if earlier < at as u32 {
+                self.chain(due, earlier as usize, at);
             }
-            cell = event.dst;
-            let head = &mut heads[cell as usize];
-            let mut run = Run {
-                cell,
-                start: at as u32,
-                target: head.target,
-            };
-            let earlier = head.seen.wrapping_sub(mark);
-            if earlier < count as u32 {
-                run.start |= FOLLOWER;
-                chain(runs, &mut self.next, earlier as usize, count);
-            } else {
-                head.seen = mark + count as u32;
-            }
-            runs[count] = run;
-            count += 1;
         }
-        runs[count] = Run {
-            cell: 0,
-            start: due.len() as u32,
-            target: Target::zeroed(),
-        };
-        self.mark += count as u32;
-        self.count = count;
+        self.mark += due.len() as u32;
     }
 
-    /// The runs that `group` found, with [`BEHIND`] more.
+    /// Puts an event behind the last one for its cell.
     #[inline]
-    pub(super) fn parts(&mut self) -> (&[Run], Gather<'_>) {
-        (
-            &self.runs[..self.count + BEHIND],
-            Gather {
-                next: &self.next,
-                bag: &mut self.bag,
-            },
-        )
+    fn chain(&mut self, due: &mut [Event], last: usize, at: usize) {
+        self.next[last] = at as u32;
+        self.next[at] = NONE;
+        due[at].dst |= FOLLOWER;
+        if is_single(&due[last]) {
+            due[last].dst |= LEADER;
+        }
     }
-}
 
-/// Puts a run into the chain of an earlier one, right behind it.
-#[cold]
-fn chain(runs: &mut [Run], next: &mut [u32], leader: usize, follower: usize) {
-    let leads = runs[leader].is_chained();
-    next[follower] = if leads { next[leader] } else { NONE };
-    next[leader] = follower as u32;
-    runs[leader].start |= LEADER;
-}
-
-/// Collects the bags of chained runs.
-pub(super) struct Gather<'a> {
-    next: &'a [u32],
-    bag: &'a mut Vec<Event>,
-}
-
-impl Gather<'_> {
-    /// The bag that begins with a chained run, in canonical order; empty if it belongs to an earlier run's.
+    /// The bag of a due event that is not single, in canonical order; empty if it belongs to an earlier one's.
     #[inline(never)]
-    pub(super) fn bag(&mut self, runs: &[Run], leader: usize, due: &[Event]) -> &[Event] {
+    pub(super) fn bag(&mut self, due: &[Event], leader: usize) -> &[Event] {
         self.bag.clear();
-        if runs[leader].is_follower() {
-            return self.bag;
+        if due[leader].dst & FOLLOWER != 0 {
+            return &self.bag;
         }
-        let mut at = leader;
-        while let Some(run) = runs.get(at) {
-            self.bag
-                .extend_from_slice(&due[run.start()..runs[at + 1].start()]);
-            at = self.next[at] as usize;
+        let mut at = leader as u32;
+        while let Some(event) = due.get(at as usize) {
+            self.bag.push(Event {
+                dst: cell(event),
+                ..*event
+            });
+            at = self.next[at as usize];
         }
-        sort_canonically(self.bag);
-        self.bag
+        sort_canonically(&mut self.bag);
+        &self.bag
     }
 }
 
 /// Sorts the events of one bag by source, then payload. They often are already.
-#[inline]
-pub(super) fn sort_canonically(bag: &mut [Event]) {
+fn sort_canonically(bag: &mut [Event]) {
     let key = |event: &Event| (event.src.0, event.payload);
     if !bag.is_sorted_by_key(key) {
         bag.sort_unstable_by_key(key);
@@ -181,20 +113,18 @@ pub(super) fn sort_canonically(bag: &mut [Event]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytemuck::Zeroable;
     use shm_layout::record::Source;
 
     fn bags(collider: &mut Collider, due: &mut [Event], heads: &mut [Head]) -> Vec<Vec<(u32, u32, i64)>> {
         collider.group(due, heads);
-        let (runs, mut gather) = collider.parts();
         let plain = |event: &Event| (event.dst, event.src.0, event.payload);
         let mut bags = Vec::new();
-        for (at, run) in runs[..runs.len() - BEHIND].iter().enumerate() {
-            let bag = &mut due[run.start()..runs[at + 1].start()];
-            sort_canonically(bag);
-            let bag = if run.is_chained() {
-                gather.bag(runs, at, due)
+        for (at, event) in due.iter().enumerate() {
+            let bag = if is_single(event) {
+                &due[at..=at]
             } else {
-                bag
+                collider.bag(due, at)
             };
             if !bag.is_empty() {
                 bags.push(bag.iter().map(plain).collect());
@@ -204,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_one_cell_become_one_sorted_bag() {
+    fn events_of_one_cell_become_one_sorted_bag() {
         let event = |dst, src, payload| Event {
             dst,
             src: Source(src),
@@ -212,24 +142,26 @@ mod tests {
         };
         let mut heads = vec![Head::zeroed(); 8];
         let mut collider = Collider::new(16);
-        let mut due = [
+        let due = [
             event(3, 9, 1),
+            event(5, 1, 1),
             event(3, 2, 5),
             event(1, 0, 0),
             event(3, 2, -5),
             event(1, 0, -1),
             event(3, 0, 0),
         ];
-        for _ in 0..3 {
-            let found = bags(&mut collider, &mut due.clone(), &mut heads);
-            let expected = [
-                vec![(3, 0, 0), (3, 2, -5), (3, 2, 5), (3, 9, 1)],
-                vec![(1, 0, -1), (1, 0, 0)],
-            ];
-            assert_eq!(found, expected);
+        let expected = [
+            vec![(3, 0, 0), (3, 2, -5), (3, 2, 5), (3, 9, 1)],
+            vec![(5, 1, 1)],
+            vec![(1, 0, -1), (1, 0, 0)],
+        ];
+        for mark in [1, 8, u32::MAX - 8, u32::MAX - 7, u32::MAX - 6] {
+            // Also when the marks start over.
+            collider.mark = mark;
+            for _ in 0..2 {
+                assert_eq!(bags(&mut collider, &mut due.clone(), &mut heads), expected);
+            }
         }
-        // Also when the marks start over.
-        collider.mark = u32::MAX - 4;
-        assert_eq!(bags(&mut collider, &mut due, &mut heads).len(), 2);
     }
 }

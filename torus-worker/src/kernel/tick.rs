@@ -1,7 +1,7 @@
 //! Tick: the loop that executes virtual time.
 
 use super::cells::Head;
-use super::collide::{BEHIND, Run, sort_canonically};
+use super::collide::{cell, is_single};
 use super::digest::TickDigest;
 use super::edges::{Link, TORUS};
 use super::error::{KernelError, TIME_MAX};
@@ -16,7 +16,7 @@ use shm_layout::record::{Event, Source};
 use std::slice;
 
 /// How many bags ahead edges and states are prefetched.
-const AHEAD: usize = 14;
+const AHEAD: usize = 8;
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.history_digest = self
             .history_digest
             .wrapping_add(TickDigest::new(time).sum(&self.due));
-        self.collider.group(&self.due, &mut self.cells.heads);
+        self.collider.group(&mut self.due, &mut self.cells.heads);
         self.deliver_all(model, time);
 
         match overflow(&self.wheel, &self.remote, self.capacity.pending) {
@@ -85,38 +85,28 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn deliver_all<M: Model<Cell = C>>(&mut self, model: &M, tick: u64) {
-        let (runs, mut gather) = self.collider.parts();
-        let last = runs.len() - BEHIND;
         let mut stage = Stage {
             model,
             tick,
             home: self.world.torus.index() as u32 * TORUS,
             origin: Source::model(self.world.torus, 0).0,
             key: TickKey::new(self.world.seed, self.world.torus, tick),
-            states: &mut self.cells.states,
             heads: &mut self.cells.heads,
+            states: &mut self.cells.states,
             active: &mut self.cells.active,
             pool: &mut self.edges.pool,
             wheel: &mut self.wheel,
             remote: &mut self.remote,
         };
-        let due = &mut self.due[..];
         let mut at = 0;
-        while at < last {
-            at += stage.deliver_singles(&runs[at..], due);
-            if at == last {
-                break;
+        loop {
+            at += stage.deliver_singles(&self.due[at..]);
+            if at == self.due.len() {
+                return;
             }
-            let run = runs[at];
-            let bag = &mut due[run.start()..runs[at + 1].start()];
-            let bag = if run.is_chained() {
-                gather.bag(runs, at, due)
-            } else {
-                sort_canonically(bag);
-                bag
-            };
-            if !bag.is_empty() {
-                stage.deliver(run, bag);
+            let bag = self.collider.bag(&self.due, at);
+            if let Some(first) = bag.first() {
+                stage.deliver(first.dst, bag);
             }
             at += 1;
         }
@@ -141,32 +131,29 @@ struct Stage<'a, M: Model> {
 }
 
 impl<M: Model> Stage<'_, M> {
-    /// Delivers bags of one event, as long as the next run is not chained and one event further on; returns how many.
-    /// They are the rule in sparse models, and without the other cases the loop is half as long.
-    fn deliver_singles(&mut self, runs: &[Run], due: &[Event]) -> usize {
-        let count = runs.len() - BEHIND;
-        let (mut start, due) = match runs.first() {
-            Some(first) if !first.is_chained() => (first.start() as u32, &due[first.start()..]),
-            _ => return 0,
-        };
-        let ahead = &runs[AHEAD..AHEAD + count];
-        for (at, (((run, next), ahead), event)) in runs.iter().zip(&runs[1..]).zip(ahead).zip(due).enumerate()
-        {
-            prefetch(self.pool, ahead.target.first as usize);
-            prefetch(self.states, ahead.cell as usize);
-            start += 1;
-            if !next.begins_at(start) {
+    /// Delivers bags of one event until the first event that is not single; returns how many. They are the rule in
+    /// sparse models, and without the other cases the loop is half as long.
+    fn deliver_singles(&mut self, due: &[Event]) -> usize {
+        for (at, event) in due.iter().enumerate() {
+            if let Some(ahead) = due.get(at + AHEAD) {
+                let cell = cell(ahead) as usize;
+                prefetch(self.states, cell);
+                if let Some(head) = self.heads.get(cell) {
+                    prefetch(self.pool, head.target.first as usize);
+                }
+            }
+            if !is_single(event) {
                 return at;
             }
-            self.deliver(*run, slice::from_ref(event));
+            self.deliver(event.dst, slice::from_ref(event));
         }
-        count
+        due.len()
     }
 
     /// Hands a bag to the model.
     #[inline(always)]
-    fn deliver(&mut self, run: Run, bag: &[Event]) {
-        let Run { cell, target, .. } = run;
+    fn deliver(&mut self, cell: u32, bag: &[Event]) {
+        let target = self.heads[cell as usize].target;
         let present = target.is_present();
         let mut site = Site {
             tick: self.tick,

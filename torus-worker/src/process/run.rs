@@ -83,6 +83,7 @@ pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     let started_ns = clock::monotonic_ns();
     // A run is ended by its supervisor or by SIGKILL, not by a terminal.
     signals::ignore(&[signals::INTERRUPT, signals::HANG_UP]);
+    signals::restore_default(&signals::MEMORY_FAULTS);
     let outcome = SegmentFile::open(&request.segment)
         .map_err(Failure::from)
         .and_then(|file| {
