@@ -253,6 +253,12 @@ impl<M: Model> InProcess<M> {
         self.tori.iter().map(|strand| (strand.torus, &strand.node))
     }
 
+    /// The newest frame of a torus.
+    pub fn newest_frame(&self, torus: Torus) -> Option<&Frame> {
+        let strand = self.tori.iter().find(|strand| strand.torus == torus)?;
+        strand.published.back().map(|published| &published.frame)
+    }
+
     /// Events of `torus` for `peer` that it has published and that `peer` has not taken in.
     pub fn in_transit(&self, torus: Torus, peer: Torus) -> impl Iterator<Item = &TimedEvent> {
         let published = self
