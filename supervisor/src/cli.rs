@@ -90,35 +90,35 @@ pub struct StartArgs {
     #[arg(long, value_name = "X,Y,Z", value_parser = parse::sides, help_heading = "Simulation")]
     pub sides: Option<[u32; 3]>,
     /// Ticks of virtual time between two boundaries [default: 1000]
-    #[arg(long, value_name = "K", help_heading = "Simulation")]
+    #[arg(long, value_name = "K", help_heading = "Simulation", value_parser = parse::whole::<u64>)]
     pub interval: Option<u64>,
     /// Intervals after which what one torus publishes acts on the others, 1 to 8 [default: 2]
-    #[arg(long, value_name = "L", help_heading = "Simulation")]
+    #[arg(long, value_name = "L", help_heading = "Simulation", value_parser = parse::whole::<u32>)]
     pub lag: Option<u32>,
     /// Key of all random numbers [default: 1]
-    #[arg(long, value_name = "SEED", help_heading = "Simulation")]
+    #[arg(long, value_name = "SEED", help_heading = "Simulation", value_parser = parse::whole::<u64>)]
     pub seed: Option<u64>,
     /// Gain of the coupling of the shared faces [default: the model's]
     #[arg(long, value_name = "N/D", value_parser = parse::gain, help_heading = "Simulation")]
     pub gain: Option<(u32, u32)>,
     /// Largest difference at a shared face cell that is left alone [default: 0]
-    #[arg(long, value_name = "DIFFERENCE", help_heading = "Simulation")]
+    #[arg(long, value_name = "DIFFERENCE", help_heading = "Simulation", value_parser = parse::whole::<u32>)]
     pub tolerance: Option<u32>,
     /// Execute all events with time up to and including TICK, then finish
-    #[arg(long, value_name = "TICK", help_heading = "End", conflicts_with = "limit")]
+    #[arg(long, value_name = "TICK", help_heading = "End", conflicts_with = "limit", value_parser = parse::whole::<u64>)]
     pub until: Option<u64>,
     /// Finish after this much wall-clock time, such as 30s or 1h30m, all tori at one boundary
     #[arg(long = "for", id = "limit", value_name = "DURATION", value_parser = parse::duration)]
     #[arg(help_heading = "End")]
     pub limit: Option<Duration>,
     /// Pending events that each torus has room for [default: what the model asks for]
-    #[arg(long, value_name = "EVENTS", help_heading = "Capacities")]
+    #[arg(long, value_name = "EVENTS", help_heading = "Capacities", value_parser = parse::whole::<u32>)]
     pub pending: Option<u32>,
     /// Edges that each torus has room for [default: what the model asks for]
-    #[arg(long, value_name = "EDGES", help_heading = "Capacities")]
+    #[arg(long, value_name = "EDGES", help_heading = "Capacities", value_parser = parse::whole::<u32>)]
     pub edges: Option<u32>,
     /// Events from one torus to another in one interval [default: what the model asks for]
-    #[arg(long, value_name = "EVENTS", help_heading = "Capacities")]
+    #[arg(long, value_name = "EVENTS", help_heading = "Capacities", value_parser = parse::whole::<u32>)]
     pub remote_per_interval: Option<u32>,
     /// Clients that can inject at the same time, 1 to 31 [default: 7]
     #[arg(long, value_name = "LANES", value_parser = clap::value_parser!(u32).range(1..=31))]
@@ -175,6 +175,7 @@ pub struct InjectArgs {
     #[arg(
         long,
         value_name = "P",
+        value_parser = parse::whole::<i64>,
         allow_hyphen_values = true,
         required_unless_present = "count_only"
     )]
@@ -183,7 +184,7 @@ pub struct InjectArgs {
     #[arg(long, value_name = "X,Y,Z", value_parser = parse::coordinates, allow_hyphen_values = true)]
     pub from: Option<[i64; 3]>,
     /// Execute at this tick, or at the boundary that takes the event in if that is later
-    #[arg(long, value_name = "TICK")]
+    #[arg(long, value_name = "TICK", value_parser = parse::whole::<u64>)]
     pub at: Option<u64>,
     /// Name this client: it keeps a lane of its own, and learns how many of its events are committed
     #[arg(long, value_name = "ID", value_parser = parse::client)]

@@ -127,8 +127,9 @@ fn a_full_lane_is_refused_and_nothing_in_it_is_lost() {
     let count = ["B", "--client", "filler", "--count-only", "--json"];
     let told = run.braid("inject", &count).exits(0).json();
     assert_eq!(told["committed"].as_u64(), Some(1 + filled));
-    inject("8").exits(0);
-    run.braid("inject", &count).exits(0);
+    // There is room again once the torus has secured what it took in.
+    run.braid("inject", &["B", "1,2,3", "--payload", "8", "--client", "filler"])
+        .exits(0);
     run.stop();
     let payloads: Vec<i64> = injected(&run, Torus::B)
         .iter()
@@ -234,6 +235,31 @@ fn a_client_that_gives_up_leaves_its_event_to_count_once() {
     );
     run.stop();
     assert_eq!(injected(&run, Torus::C).len(), 1);
+    run.verify();
+}
+
+#[test]
+fn a_client_that_asks_while_everything_is_dead_is_not_led_to_send_again_what_will_be_taken_in() {
+    let run = Run::new("asks-dead");
+    run.start(&[ENDLESS, &["--hang-timeout", "1h"]].concat());
+    run.worker(Torus::B).signal(SIGSTOP);
+    let send = ["B", "1,2,3", "--payload", "30", "--client", "careful"];
+    run.braid("inject", &[&send[..], &["--no-wait"]].concat())
+        .exits(0);
+    run.kill_everybody();
+    let count = ["B", "--client", "careful", "--count-only", "--json"];
+    let answer = run.braid("inject", &count);
+    run.start(&["--resume"]);
+    // A client continues with the event after those that are committed, if it is told how many are.
+    let committed = match answer.code() {
+        Some(0) => answer.json()["committed"].as_u64(),
+        _ => run.braid("inject", &count).exits(0).json()["committed"].as_u64(),
+    };
+    if committed == Some(0) {
+        run.braid("inject", &send).exits(0);
+    }
+    run.stop();
+    assert_eq!(injected(&run, Torus::B).len(), 1, "it counts once");
     run.verify();
 }
 

@@ -175,7 +175,6 @@ impl Client<'_> {
             let answer = self.run.braid("inject", &arguments);
             assert!(matches!(answer.code(), Some(0 | 3)), "{answer}");
             let told = (answer.code() == Some(0)).then(|| answer.json())?;
-            assert_eq!(told["committed"], told["pushed"], "{answer}");
             told["committed"].as_u64()
         })
     }

@@ -38,7 +38,6 @@ impl Game {
 
     /// One of them in a shape that nobody chose.
     pub fn any(random: &mut Random) -> Self {
-        let sides = random.pick(&["4,4,4", "8,8,8", "16,4,8", "4,16,16", "16,16,16"]);
         let interval = random.pick(&[1, 7, 64, 100, 256, 1000, 5000]);
         let lag = 1 + random.below(8);
         let (name, model) = random.pick(&[
@@ -48,10 +47,18 @@ impl Game {
                 "--model phold -p remote=0.9 -p population=200 -p max_delay=256",
             ),
             ("any-phold-near", "--model phold -p population=cells"),
-            ("any-heat", "--model heat -p hot=9000000 -p spread=3"),
-            ("any-heat-slow", "--model heat -p period=700"),
+            (
+                "any-heat",
+                "--model heat -p hot=9000000 -p spread=3 --pending 100000",
+            ),
+            ("any-heat-slow", "--model heat -p period=700 --pending 100000"),
             ("any-cascade", "--script RINGS"),
         ]);
+        // The rings are eight cells long, in rows that must not fall together.
+        let sides = match name {
+            "any-cascade" => random.pick(&["8,8,4", "8,8,8", "16,8,16"]),
+            _ => random.pick(&["4,4,4", "8,8,8", "16,4,8", "4,16,16", "16,16,16"]),
+        };
         let seed = random.below(1000);
         Game::new(
             name,

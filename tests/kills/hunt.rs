@@ -193,6 +193,9 @@ impl<'r> Hunt<'r> {
     fn await_progress(&self) {
         let eyes = self.run.eyes();
         let goal = eyes.slowest() + PROGRESS;
-        until("the run goes on", || (eyes.slowest() >= goal).then_some(()));
+        until("the run goes on", || {
+            assert!(!eyes.has_failed(), "the run has failed");
+            (eyes.slowest() >= goal).then_some(())
+        });
     }
 }

@@ -100,6 +100,7 @@ impl Run {
     pub fn worker_after(&self, torus: Torus, incarnation: u64) -> Certain {
         let eyes = self.eyes();
         until("a successor appears", || {
+            assert!(!eyes.has_failed(), "the run has failed");
             eyes.worker(torus)
                 .filter(|worker| worker.incarnation > incarnation)
         })

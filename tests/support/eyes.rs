@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use shm_layout::control::RunState;
 use shm_layout::region::RegionReader;
 use shm_layout::segment::{ReaderMap, SegmentFile};
 use shm_layout::sys::pidfd::PidFd;
@@ -96,6 +97,11 @@ impl Eyes {
             .into_iter()
             .chain(self.tori.iter().filter_map(|torus| self.worker(*torus)))
             .collect()
+    }
+
+    /// Whether the run has been given up: then nobody is replaced any more.
+    pub fn has_failed(&self) -> bool {
+        self.map.views().control.run_state() == Some(RunState::Failed)
     }
 
     /// How many frames a torus has committed.

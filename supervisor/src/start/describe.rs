@@ -12,8 +12,8 @@ use torus_worker::process::describe::{DescribeAnswer, DescribeRequest, PROTOCOL}
 use super::conversation::{Answer, ask};
 use crate::error::CommandError;
 
-/// How long a worker binary may take to describe itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a worker binary may take to describe itself: far longer than it does, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of what a stranger says is repeated.
 const QUOTE_CHARACTERS: usize = 200;
 

@@ -1,5 +1,7 @@
 //! Values as they are typed on the command line. Every error is a sentence that says what is expected.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use shm_layout::torus::Torus;
@@ -48,6 +50,41 @@ fn unit_seconds(unit: &str) -> Option<f64> {
         "d" => 86_400.0,
         _ => return None,
     })
+}
+
+/// A type of whole number that options have.
+pub trait Whole: FromStr + Display {
+    /// The smallest.
+    const MIN: Self;
+    /// The largest.
+    const MAX: Self;
+}
+
+impl Whole for u32 {
+    const MIN: u32 = u32::MIN;
+    const MAX: u32 = u32::MAX;
+}
+
+impl Whole for u64 {
+    const MIN: u64 = u64::MIN;
+    const MAX: u64 = u64::MAX;
+}
+
+impl Whole for i64 {
+    const MIN: i64 = i64::MIN;
+    const MAX: i64 = i64::MAX;
+}
+
+/// A whole number. Whether it is in an option's own range is the configuration's business.
+///
+/// # Errors
+/// A sentence with the range when it is none.
+pub fn whole<T: Whole>(text: &str) -> Result<T, String> {
+    let refuse = |_: T::Err| {
+        let (min, max) = (T::MIN, T::MAX);
+        format!("expected a whole number from {min} to {max}, found '{text}'")
+    };
+    text.parse().map_err(refuse)
 }
 
 /// The sides of the lattice, `X,Y,Z`. Whether they are powers of two in range is the configuration's business.
@@ -161,6 +198,17 @@ pub fn client(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_is_none_is_refused_with_the_range() {
+        assert_eq!(whole("-7"), Ok(-7_i64));
+        assert_eq!(whole("7"), Ok(7_u64));
+        for text in ["x", "", "1.5", "-1", "4294967296"] {
+            let refusal = whole::<u32>(text).unwrap_err();
+            assert!(refusal.contains("from 0 to 4294967295"), "{refusal}");
+            assert!(refusal.contains(&format!("'{text}'")), "{refusal}");
+        }
+    }
 
     #[test]
     fn durations_take_units_and_bare_seconds() {

@@ -235,13 +235,14 @@ mod tests {
         fn step(&mut self, gain: Gain, tolerance: u32) {
             let mut owed = [0; 3];
             let arriving = self.counter_entries.pop_front().unwrap_or([0; 3]);
-            if self.projections.len() == self.lag {
-                if let Some((projecting, value)) = self.projections.pop_front() {
-                    for own in (0..3).filter(|own| *own != projecting) {
-                        let step = correction(value - self.values[own], gain, tolerance);
-                        self.values[own] += step;
-                        owed[projecting] -= if self.conserved { step } else { 0 };
-                    }
+            let due = (self.projections.len() == self.lag)
+                .then(|| self.projections.pop_front())
+                .flatten();
+            if let Some((projecting, value)) = due {
+                for own in (0..3).filter(|own| *own != projecting) {
+                    let step = correction(value - self.values[own], gain, tolerance);
+                    self.values[own] += step;
+                    owed[projecting] -= if self.conserved { step } else { 0 };
                 }
             }
             self.counter_entries.push_back(owed);
