@@ -1,7 +1,9 @@
 //! A supervisor that dies: the workers run on, and the next one takes them over.
 
+use std::time::Duration;
+
 use super::ENDLESS;
-use crate::support::{Eyes, Run, Torus, until};
+use crate::support::{Eyes, Random, Run, Torus, until};
 
 #[test]
 fn workers_run_on_without_their_supervisor_and_are_adopted_as_they_are() {
@@ -137,6 +139,55 @@ fn a_run_that_ends_unwatched_is_closed_by_the_next_supervisor() {
     run.start(&["--resume"]);
     run.finish();
     run.verify();
+}
+
+#[test]
+fn a_supervisor_killed_while_it_replaces_a_worker_is_continued_by_the_next() {
+    let mut random = Random::announced();
+    let run = Run::new("midway");
+    run.start(ENDLESS);
+    for round in 1..=20 {
+        let torus = random.pick(&Torus::ALL);
+        let incarnation = run.kill(torus).incarnation;
+        random.pass(Duration::from_millis(5));
+        run.kill_supervisor();
+        random.pass(Duration::from_millis(5));
+        run.start(&[]);
+        run.wait_for("recovered");
+        let status = run.status();
+        assert!(status.number(torus, "incarnation") > incarnation);
+        assert_eq!(status.restarts(), round, "one successor for each death");
+    }
+    run.stop();
+    run.verify();
+}
+
+#[test]
+fn the_death_of_an_adopted_worker_is_dated_after_its_birth() {
+    let run = Run::new("dated");
+    run.start(ENDLESS);
+    run.braid("kill", &["C"]).exits(0);
+    run.wait_for("recovered");
+    run.kill_supervisor();
+    run.start(&[]);
+    run.kill(Torus::C);
+    until("the second death is known", || {
+        (run.look().causes(Torus::C).len() == 2).then_some(())
+    });
+    run.wait_for("recovered");
+    let status = run.status();
+    let recoveries = &status.torus(Torus::C)["recoveries"];
+    let part = |number: usize, name: &str| {
+        recoveries[number][name]
+            .as_u64()
+            .expect("a recovery that is complete")
+    };
+    let first = part(0, "death_ns") + part(0, "caught_up_ns");
+    assert!(
+        part(1, "death_ns") >= first,
+        "it died before it had recovered: {recoveries}"
+    );
+    run.stop();
 }
 
 fn pids(eyes: &Eyes) -> Vec<u32> {

@@ -6,6 +6,7 @@ mod lane;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use shm_layout::control::RunState;
 use shm_layout::lane::{LaneReader, LaneWriter};
 use shm_layout::record::{LaneEntry, Source, SourceKind};
 use shm_layout::region::RegionReader;
@@ -168,7 +169,20 @@ impl Client<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.outcome(number, None, Some(self.committed(region, number)), pushed))
+        let committed = self.committed(region, number);
+        let is_over = matches!(
+            views.control.run_state(),
+            Some(RunState::Finished | RunState::Stopped)
+        );
+        if committed < pushed && !is_over && life::of(self.file)? == Life::Dead {
+            return Err(CommandError::NotRunning(format!(
+                "the run {} is not running; {} of this client's {pushed} events are on their way, and count when it is \
+                 resumed; ask again then",
+                self.file.config().name,
+                pushed - committed
+            )));
+        }
+        Ok(self.outcome(number, None, Some(committed), pushed))
     }
 
     fn committed(&self, region: &RegionReader<'_>, lane: u32) -> u64 {
