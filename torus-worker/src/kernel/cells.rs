@@ -4,15 +4,17 @@ use bytemuck::{Pod, Zeroable};
 
 const PRESENT: u32 = 1 << 31;
 
-/// What the kernel keeps of each cell besides the process's state; four to a cache line.
-#[derive(Clone, Copy, Pod, Zeroable)]
+/// A cell. What the kernel and the model keep of it stands together, so that an event touches one cache line of it.
+#[derive(Clone, Copy, Zeroable)]
 #[repr(C)]
-pub(super) struct Head {
+pub(super) struct Cell<C> {
     /// Mark of the tick that last found an event for this cell (see `collide`).
     pub(super) seen: u32,
     /// Positions reserved for edges.
     pub(super) room: u32,
     pub(super) target: Target,
+    /// The state of its process; without meaning if it has none.
+    pub(super) state: C,
 }
 
 /// What the delivery of a bag needs to know of its cell.
@@ -42,7 +44,7 @@ impl Target {
     }
 }
 
-impl Head {
+impl<C> Cell<C> {
     /// Moves the cell's edges, or changes their number.
     pub(super) fn set_edges(&mut self, first: u32, degree: u32, room: u32) {
         self.target.first = first;
@@ -53,47 +55,46 @@ impl Head {
 
 /// All cells of a torus, with the state type of its model.
 pub(super) struct Cells<C> {
-    pub(super) heads: Vec<Head>,
-    pub(super) states: Vec<C>,
+    pub(super) list: Vec<Cell<C>>,
+    /// How many have a process.
     pub(super) active: u32,
 }
 
 impl<C: Pod> Cells<C> {
     pub(super) fn new(count: u32) -> Cells<C> {
-        let count = count as usize;
         Cells {
-            heads: bytemuck::zeroed_vec(count),
-            states: bytemuck::zeroed_vec(count),
+            list: bytemuck::zeroed_vec(count as usize),
             active: 0,
         }
     }
 
     /// No process and no edge in any cell.
     pub(super) fn clear(&mut self) {
-        self.heads.fill(Head::zeroed());
+        self.list.fill(Cell::zeroed());
         self.active = 0;
     }
 
     pub(super) fn count(&self) -> u32 {
-        self.heads.len() as u32
+        self.list.len() as u32
     }
 
     /// Puts a process into a cell, in place of the one it has.
     pub(super) fn spawn(&mut self, cell: u32, state: C) {
-        let head = &mut self.heads[cell as usize];
-        self.active += u32::from(!head.target.is_present());
-        head.target.set_present(true);
-        self.states[cell as usize] = state;
+        let cell = &mut self.list[cell as usize];
+        self.active += u32::from(!cell.target.is_present());
+        cell.target.set_present(true);
+        cell.state = state;
     }
 
     /// The process in a cell.
     pub(super) fn process(&self, cell: u32) -> Option<&C> {
-        let present = self.heads.get(cell as usize)?.target.is_present();
-        present.then(|| &self.states[cell as usize])
+        let cell = self.list.get(cell as usize)?;
+        cell.target.is_present().then_some(&cell.state)
     }
 
     /// Every process with its cell, in the order of cells.
     pub(super) fn processes(&self) -> impl Iterator<Item = (u32, &C)> {
-        (0..self.count()).filter_map(|cell| self.process(cell).map(|state| (cell, state)))
+        let present = (0..).zip(&self.list).filter(|(_, cell)| cell.target.is_present());
+        present.map(|(number, cell)| (number, &cell.state))
     }
 }

@@ -1,6 +1,6 @@
 //! The edges, in one pool, those of a cell next to one another in order of creation.
 
-use super::cells::{Head, Target};
+use super::cells::{Cell, Target};
 use super::world::{Edge, Place};
 use bytemuck::{Pod, Zeroable};
 use shm_layout::torus::Torus;
@@ -90,13 +90,13 @@ impl Edges {
         self.count
     }
 
-    pub(super) fn of(&self, head: Head) -> &[Link] {
-        &self.pool[head.target.first as usize..][..head.target.degree() as usize]
+    pub(super) fn of(&self, target: Target) -> &[Link] {
+        &self.pool[target.first as usize..][..target.degree() as usize]
     }
 
     /// Creates an edge, or replaces the delay of the edge that leads there already.
-    pub(super) fn connect(&mut self, heads: &mut [Head], from: u32, edge: Edge) -> Connected {
-        let target = heads[from as usize].target;
+    pub(super) fn connect<C>(&mut self, cells: &mut [Cell<C>], from: u32, edge: Edge) -> Connected {
+        let target = cells[from as usize].target;
         let link = Link::new(edge);
         let own = &mut self.pool[target.first as usize..][..target.degree() as usize];
         if let Some(existing) = own.iter_mut().find(|existing| existing.to == link.to) {
@@ -106,19 +106,19 @@ impl Edges {
         if self.count == self.capacity {
             return Connected::Full;
         }
-        self.make_room(heads, from);
-        let head = &mut heads[from as usize];
-        let Target { first, .. } = head.target;
-        let degree = head.target.degree();
+        self.make_room(cells, from);
+        let cell = &mut cells[from as usize];
+        let Target { first, .. } = cell.target;
+        let degree = cell.target.degree();
         self.pool[(first + degree) as usize] = link;
-        head.set_edges(first, degree + 1, head.room);
+        cell.set_edges(first, degree + 1, cell.room);
         self.count += 1;
         Connected::Created
     }
 
     /// Sees to it that a cell has room for one more edge.
-    fn make_room(&mut self, heads: &mut [Head], from: u32) {
-        let Head { room, target, .. } = heads[from as usize];
+    fn make_room<C>(&mut self, cells: &mut [Cell<C>], from: u32) {
+        let Cell { room, target, .. } = cells[from as usize];
         let (first, degree) = (target.first, target.degree());
         if degree < room {
             return;
@@ -126,17 +126,17 @@ impl Edges {
         let wanted = (degree * 2).max(2);
         if first + room == self.used && first + wanted <= self.size() {
             self.used = first + wanted;
-            heads[from as usize].set_edges(first, degree, wanted);
+            cells[from as usize].set_edges(first, degree, wanted);
             return;
         }
         if self.used + wanted > self.size() {
-            self.pack(heads);
+            self.pack(cells);
         }
-        let start = heads[from as usize].target.first as usize;
+        let start = cells[from as usize].target.first as usize;
         let room = wanted.min(self.size() - self.used);
         self.pool
             .copy_within(start..start + degree as usize, self.used as usize);
-        heads[from as usize].set_edges(self.used, degree, room);
+        cells[from as usize].set_edges(self.used, degree, room);
         self.used += room;
     }
 
@@ -145,13 +145,13 @@ impl Edges {
     }
 
     /// Packs all edges without holes, in the order of cells. It allocates; set-up and growth may.
-    pub(super) fn pack(&mut self, heads: &mut [Head]) {
+    pub(super) fn pack<C>(&mut self, cells: &mut [Cell<C>]) {
         let mut packed: Vec<Link> = bytemuck::zeroed_vec(self.pool.len());
         let mut used = 0;
-        for head in heads.iter_mut() {
-            let degree = head.target.degree();
-            packed[used as usize..][..degree as usize].copy_from_slice(self.of(*head));
-            head.set_edges(used, degree, degree);
+        for cell in cells.iter_mut() {
+            let degree = cell.target.degree();
+            packed[used as usize..][..degree as usize].copy_from_slice(self.of(cell.target));
+            cell.set_edges(used, degree, degree);
             used += degree;
         }
         self.pool = packed;
@@ -159,7 +159,11 @@ impl Edges {
     }
 
     /// Appends the edges of a cell that has none yet; `false` if they do not fit.
-    pub(super) fn append(&mut self, head: &mut Head, links: impl ExactSizeIterator<Item = Link>) -> bool {
+    pub(super) fn append<C>(
+        &mut self,
+        cell: &mut Cell<C>,
+        links: impl ExactSizeIterator<Item = Link>,
+    ) -> bool {
         let degree = links.len() as u32;
         if degree > self.capacity - self.count {
             return false;
@@ -168,7 +172,7 @@ impl Edges {
         for (place, link) in room.iter_mut().zip(links) {
             *place = link;
         }
-        head.set_edges(self.used, degree, degree);
+        cell.set_edges(self.used, degree, degree);
         self.used += degree;
         self.count += degree;
         true
@@ -192,24 +196,24 @@ mod tests {
     #[test]
     fn packing_a_pool_full_of_holes_keeps_every_edge_in_order() {
         let cells = 64;
-        let mut heads = vec![Head::zeroed(); cells as usize];
+        let mut list = vec![Cell::<u64>::zeroed(); cells as usize];
         let mut edges = Edges::new(cells * 20);
         // Round by round every cell outgrows its room, so the pool fills with holes and is packed several times.
         for round in 0..20 {
             for cell in 0..cells {
                 assert_eq!(
-                    edges.connect(&mut heads, cell, edge(round, cell + 1)),
+                    edges.connect(&mut list, cell, edge(round, cell + 1)),
                     Connected::Created
                 );
             }
         }
-        assert_eq!(edges.connect(&mut heads, 0, edge(20, 1)), Connected::Full);
-        assert_eq!(edges.connect(&mut heads, 0, edge(0, 99)), Connected::Replaced);
+        assert_eq!(edges.connect(&mut list, 0, edge(20, 1)), Connected::Full);
+        assert_eq!(edges.connect(&mut list, 0, edge(0, 99)), Connected::Replaced);
         for cell in 0..cells {
             let delay = |round| if (cell, round) == (0, 0) { 99 } else { cell + 1 };
             let expected: Vec<_> = (0..20).map(|round| edge(round, delay(round))).collect();
             let found: Vec<_> = edges
-                .of(heads[cell as usize])
+                .of(list[cell as usize].target)
                 .iter()
                 .map(|link| link.edge())
                 .collect();
@@ -220,17 +224,17 @@ mod tests {
     #[test]
     fn one_cell_can_own_every_edge_that_fits() {
         for capacity in 1..40 {
-            let mut heads = vec![Head::zeroed(); 2];
+            let mut list = vec![Cell::<u64>::zeroed(); 2];
             let mut edges = Edges::new(capacity);
             let other = capacity / 3;
             for at in 0..other {
-                assert_eq!(edges.connect(&mut heads, 1, edge(at, 1)), Connected::Created);
+                assert_eq!(edges.connect(&mut list, 1, edge(at, 1)), Connected::Created);
             }
             for at in other..capacity {
-                assert_eq!(edges.connect(&mut heads, 0, edge(at, 1)), Connected::Created);
+                assert_eq!(edges.connect(&mut list, 0, edge(at, 1)), Connected::Created);
             }
             assert_eq!(edges.count(), capacity);
-            assert_eq!(edges.connect(&mut heads, 0, edge(capacity, 1)), Connected::Full);
+            assert_eq!(edges.connect(&mut list, 0, edge(capacity, 1)), Connected::Full);
         }
     }
 }

@@ -81,7 +81,7 @@ impl<M: Model> Kernel<M> {
 
     /// Lays the edges out in the order of cells, without holes: worthwhile once all are created. It changes no result.
     pub fn pack_edges(&mut self) {
-        self.state.edges.pack(&mut self.state.cells.heads);
+        self.state.edges.pack(&mut self.state.cells.list);
     }
 
     /// Back to an empty torus at time 0.
@@ -183,9 +183,9 @@ impl<M: Model> Kernel<M> {
     pub fn out_degree(&self, from: u32) -> usize {
         self.state
             .cells
-            .heads
+            .list
             .get(from as usize)
-            .map_or(0, |head| head.target.degree() as usize)
+            .map_or(0, |cell| cell.target.degree() as usize)
     }
 
     /// Time of the last executed event, in ticks; 0 at first.

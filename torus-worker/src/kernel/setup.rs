@@ -38,9 +38,9 @@ impl<M: Model> Setup<'_, M> {
     pub fn out_degree(&self, cell: u32) -> usize {
         self.state
             .cells
-            .heads
+            .list
             .get(cell as usize)
-            .map_or(0, |head| head.target.degree() as usize)
+            .map_or(0, |cell| cell.target.degree() as usize)
     }
 
     /// Schedules an event for a cell of this torus.

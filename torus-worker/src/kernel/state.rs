@@ -73,15 +73,15 @@ impl<C: bytemuck::Pod> State<C> {
         if edge.delay == 0 {
             return Err(KernelError::NoDelay { torus, cell: from });
         }
-        match self.edges.connect(&mut self.cells.heads, from, edge) {
+        match self.edges.connect(&mut self.cells.list, from, edge) {
             Connected::Full => Err(self.full(Resource::Edges, self.last_time)),
             Connected::Created | Connected::Replaced => Ok(()),
         }
     }
 
     pub(super) fn edge(&self, from: u32, index: usize) -> Option<Edge> {
-        let head = self.cells.heads.get(from as usize)?;
-        self.edges.of(*head).get(index).map(|link| link.edge())
+        let cell = self.cells.list.get(from as usize)?;
+        self.edges.of(cell.target).get(index).map(|link| link.edge())
     }
 
     pub(super) fn schedule(&mut self, event: TimedEvent) -> Result<(), KernelError> {

@@ -29,9 +29,9 @@ impl<C: bytemuck::Pod> State<C> {
 
     fn edges_digest(&self) -> u64 {
         let mut sum = 0u64;
-        for (cell, head) in (0..).zip(&self.cells.heads) {
-            for (at, link) in (0..).zip(self.edges.of(*head)) {
-                sum = sum.wrapping_add(item(Part::Edge, cell, at, link_word(*link)));
+        for (number, cell) in (0..).zip(&self.cells.list) {
+            for (at, link) in (0..).zip(self.edges.of(cell.target)) {
+                sum = sum.wrapping_add(item(Part::Edge, number, at, link_word(*link)));
             }
         }
         sum

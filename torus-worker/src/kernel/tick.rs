@@ -1,6 +1,6 @@
 //! Tick: the loop that executes virtual time.
 
-use super::cells::Head;
+use super::cells::Cell;
 use super::collide::{cell, is_single};
 use super::digest::TickDigest;
 use super::edges::{Link, TORUS};
@@ -15,7 +15,7 @@ use crate::random::TickKey;
 use shm_layout::record::{Event, Source};
 use std::slice;
 
-/// How many bags ahead edges and states are prefetched.
+/// How many events ahead edges are prefetched.
 const AHEAD: usize = 8;
 
 /// How far a run came.
@@ -75,7 +75,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.history_digest = self
             .history_digest
             .wrapping_add(TickDigest::new(time).sum(&self.due));
-        self.collider.group(&mut self.due, &mut self.cells.heads);
+        self.collider.group(&mut self.due, &mut self.cells.list);
         self.deliver_all(model, time);
 
         match overflow(&self.wheel, &self.remote, self.capacity.pending) {
@@ -91,8 +91,7 @@ impl<C: bytemuck::Pod> State<C> {
             home: self.world.torus.index() as u32 * TORUS,
             origin: Source::model(self.world.torus, 0).0,
             key: TickKey::new(self.world.seed, self.world.torus, tick),
-            heads: &mut self.cells.heads,
-            states: &mut self.cells.states,
+            cells: &mut self.cells.list,
             active: &mut self.cells.active,
             pool: &mut self.edges.pool,
             wheel: &mut self.wheel,
@@ -104,11 +103,11 @@ impl<C: bytemuck::Pod> State<C> {
             if at == self.due.len() {
                 return;
             }
-            let bag = self.collider.bag(&self.due, at);
+            let (bag, length) = self.collider.bag(&mut self.due, at);
             if let Some(first) = bag.first() {
                 stage.deliver(first.dst, bag);
             }
-            at += 1;
+            at += length;
         }
     }
 }
@@ -122,11 +121,10 @@ struct Stage<'a, M: Model> {
     /// Source word of cell 0; a cell's is this plus its number.
     origin: u32,
     key: TickKey,
-    states: &'a mut [M::Cell],
+    cells: &'a mut [Cell<M::Cell>],
     pool: &'a mut [Link],
     wheel: &'a mut Wheel,
     remote: &'a mut Remote,
-    heads: &'a mut [Head],
     active: &'a mut u32,
 }
 
@@ -135,12 +133,11 @@ impl<M: Model> Stage<'_, M> {
     /// sparse models, and without the other cases the loop is half as long.
     fn deliver_singles(&mut self, due: &[Event]) -> usize {
         for (at, event) in due.iter().enumerate() {
-            if let Some(ahead) = due.get(at + AHEAD) {
-                let cell = cell(ahead) as usize;
-                prefetch(self.states, cell);
-                if let Some(head) = self.heads.get(cell) {
-                    prefetch(self.pool, head.target.first as usize);
-                }
+            let ahead = due
+                .get(at + AHEAD)
+                .and_then(|event| self.cells.get(cell(event) as usize));
+            if let Some(cell) = ahead {
+                prefetch(self.pool, cell.target.first as usize);
             }
             if !is_single(event) {
                 return at;
@@ -153,27 +150,28 @@ impl<M: Model> Stage<'_, M> {
     /// Hands a bag to the model.
     #[inline(always)]
     fn deliver(&mut self, cell: u32, bag: &[Event]) {
-        let target = self.heads[cell as usize].target;
+        let Cell { target, state, .. } = &mut self.cells[cell as usize];
+        let (first, degree) = (target.first as usize, target.degree() as usize);
         let present = target.is_present();
         let mut site = Site {
             tick: self.tick,
             cell,
             present,
-            state: &mut self.states[cell as usize],
+            state,
         };
         let mut out = Outbox {
             tick: self.tick,
             source: Source(self.origin + cell),
             home: self.home,
             stream: self.key.stream(cell),
-            links: &mut self.pool[target.first as usize..][..target.degree() as usize],
+            links: &mut self.pool[first..][..degree],
             wheel: self.wheel,
             remote: self.remote,
         };
         self.model.handle(&mut site, bag, &mut out);
         let now = site.present;
         if now != present {
-            self.heads[cell as usize].target.set_present(now);
+            self.cells[cell as usize].target.set_present(now);
             *self.active = if now { *self.active + 1 } else { *self.active - 1 };
         }
     }

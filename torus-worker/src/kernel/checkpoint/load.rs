@@ -58,7 +58,7 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn load_processes(&mut self, reader: &mut Reader<'_>, active: u64) -> Result<(), LoadError> {
-        let bitmap = reader.take(self.cells.heads.len() / 64)?;
+        let bitmap = reader.take(self.cells.list.len() / 64)?;
         let marked = bitmap
             .iter()
             .map(|word| u64::from(word.count_ones()))
@@ -78,7 +78,7 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn load_edges(&mut self, reader: &mut Reader<'_>, edges: u64) -> Result<(), LoadError> {
-        let bitmap = reader.take(self.cells.heads.len() / 64)?;
+        let bitmap = reader.take(self.cells.list.len() / 64)?;
         let with_edges = bitmap
             .iter()
             .map(|word| word.count_ones() as usize)
@@ -94,7 +94,7 @@ impl<C: bytemuck::Pod> State<C> {
                 to: *word as u32,
                 delay: (*word >> 32) as u32,
             });
-            if degree == 0 || !self.edges.append(&mut self.cells.heads[cell as usize], links) {
+            if degree == 0 || !self.edges.append(&mut self.cells.list[cell as usize], links) {
                 return Err(reader.wrong("the out-degrees do not add up to the number of edges"));
             }
         }

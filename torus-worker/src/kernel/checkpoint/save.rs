@@ -24,8 +24,8 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn save_processes(&self, out: &mut Vec<u64>) {
-        for heads in self.cells.heads.chunks(64) {
-            out.push(bitmap(heads.iter().map(|head| head.target.is_present())));
+        for cells in self.cells.list.chunks(64) {
+            out.push(bitmap(cells.iter().map(|cell| cell.target.is_present())));
         }
         let start = out.len();
         out.resize(
@@ -41,20 +41,20 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn save_edges(&self, out: &mut Vec<u64>) {
-        for heads in self.cells.heads.chunks(64) {
-            out.push(bitmap(heads.iter().map(|head| head.target.degree() != 0)));
+        for cells in self.cells.list.chunks(64) {
+            out.push(bitmap(cells.iter().map(|cell| cell.target.degree() != 0)));
         }
         let start = out.len();
-        let with_edges = self.cells.heads.iter().filter(|head| head.target.degree() != 0);
-        for (at, head) in with_edges.clone().enumerate() {
+        let with_edges = self.cells.list.iter().filter(|cell| cell.target.degree() != 0);
+        for (at, cell) in with_edges.clone().enumerate() {
             if at % 2 == 0 {
-                out.push(u64::from(head.target.degree()));
+                out.push(u64::from(cell.target.degree()));
             } else {
-                out[start + at / 2] |= u64::from(head.target.degree()) << 32;
+                out[start + at / 2] |= u64::from(cell.target.degree()) << 32;
             }
         }
-        for head in with_edges {
-            out.extend(self.edges.of(*head).iter().map(|link| link_word(*link)));
+        for cell in with_edges {
+            out.extend(self.edges.of(cell.target).iter().map(|link| link_word(*link)));
         }
     }
 
