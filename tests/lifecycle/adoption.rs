@@ -156,7 +156,11 @@ fn a_supervisor_killed_while_it_replaces_a_worker_is_continued_by_the_next() {
         run.wait_for("recovered");
         let status = run.status();
         assert!(status.number(torus, "incarnation") > incarnation);
-        assert_eq!(status.restarts(), round, "one successor for each death");
+        // A successor that had not yet taken its lock when the supervisor died is followed by another one.
+        assert!(
+            status.restarts() >= round,
+            "at least one successor for each death"
+        );
     }
     run.stop();
     run.verify();

@@ -106,7 +106,8 @@ impl Run {
         })
     }
 
-    /// SIGKILL to the worker of a torus, by its pid.
+    /// SIGKILL to the worker of a torus, by its pid; dead on return, so that who waits for its recovery does not find it
+    /// alive.
     #[track_caller]
     pub fn kill(&self, torus: Torus) -> Certain {
         let worker = self.worker(torus);
@@ -115,6 +116,7 @@ impl Run {
             "SIGKILL to {} (torus {torus}, incarnation {})",
             worker.pid, worker.incarnation
         ));
+        until("the worker is dead", || (!worker.lives()).then_some(()));
         worker
     }
 

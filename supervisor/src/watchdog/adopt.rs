@@ -50,6 +50,8 @@ pub fn slots(file: &SegmentFile, segment: &SupervisorSegment<'_>, config: &RunCo
         let expected = segment.control.reader().expected_incarnation(torus);
         let mut slot = Slot::new(torus, status.incarnation(), expected, status.boundary());
         slot.state = State::Alive;
+        // What was killed before this worker began was its predecessor.
+        slot.spawned_ns = status.started_ns();
         let locked = || file.is_locked(LockByte::Region(torus)).unwrap_or(false);
         if let Some((pidfd, identity)) = living(status).filter(|_| locked()) {
             take_over(&mut slot, pidfd, identity, config, now_ns);

@@ -33,7 +33,7 @@ impl Watchdog<'_> {
             () if own_kill => killed_ns,
             // A cell that an earlier boot of the machine left: its clock is another one.
             () if heartbeat_ns > slot.detected_ns => slot.detected_ns,
-            () => heartbeat_ns.max(slot.spawned_ns),
+            () => heartbeat_ns.max(slot.spawned_ns).min(slot.detected_ns),
         }
     }
 
@@ -93,6 +93,7 @@ impl Watchdog<'_> {
         let control = self.post.segment.control.reader();
         let count = control.recovery_count();
         for index in 0..self.slots.len() {
+            let started_ns = self.status(index).started_ns();
             let slot = &mut self.slots[index];
             let of_torus = |torus: Torus| move |record: &Recovery| record.torus == torus;
             let last = (0..count)
@@ -108,6 +109,10 @@ impl Watchdog<'_> {
                 open.record.incarnation == slot.incarnation && open.record.caught_up_ns == 0
             };
             slot.recovery = last.filter(unfinished).filter(|_| slot.process.is_some());
+            if let Some(open) = slot.recovery.as_mut().filter(|open| open.record.spawned_ns == 0) {
+                // The supervisor died between starting the worker and noting it.
+                open.record.spawned_ns = started_ns;
+            }
         }
     }
 }

@@ -41,14 +41,17 @@ impl Watchdog<'_> {
             heartbeat,
             self.now_ns,
         );
+        // Before the start: a supervisor that dies here counts one too many rather than one too few.
+        let restarts = control.reader().restarts(torus);
+        self.count_restart(index);
         match self.start_process(index, incarnation) {
             Ok((pid, pidfd)) => {
                 self.slots[index].process = Some(Process { pidfd, pid, hang });
                 self.slots[index].spawned_ns = clock::monotonic_ns();
                 self.note_spawned(index);
-                self.count_restart(index);
             }
             Err(error) => {
+                self.post.segment.control.set_restarts(torus, restarts);
                 self.console
                     .say(&format!("cannot start the worker of torus {torus}: {error}"));
                 self.slots[index].not_started = Some(error.to_string());
