@@ -53,14 +53,16 @@ fn programs_that_do_not_speak_the_protocol_are_refused_with_what_they_said() {
 #[test]
 fn a_program_that_says_nothing_is_given_up() {
     let run = Run::new("silent");
-    let silent = script(&run, "silent", "#!/bin/sh\nexec sleep 600\n");
+    // A length that no other process on this machine sleeps for.
+    let sleep = format!("sleep 600.{}", std::process::id());
+    let silent = script(&run, "silent", &format!("#!/bin/sh\nexec {sleep}\n"));
     let arguments = [&["--worker", silent.to_str().expect("UTF-8")], ENDLESS].concat();
     run.braid("start", &arguments)
         .exits(1)
         .explains(&["does not speak the worker protocol", "did not answer within"]);
     run.braid("status", &[]).exits(4);
     assert!(
-        crate::support::processes_naming("sleep 600").is_empty(),
+        crate::support::processes_naming(&sleep).is_empty(),
         "it is not left behind"
     );
 }
