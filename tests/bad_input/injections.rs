@@ -263,6 +263,54 @@ fn a_client_that_asks_while_everything_is_dead_is_not_led_to_send_again_what_wil
     run.verify();
 }
 
+#[test]
+fn an_event_that_came_too_late_for_a_stop_counts_once_after_the_resume() {
+    let run = Run::new("late");
+    run.start(ENDLESS);
+    let send = ["B", "1,2,3", "--payload", "100", "--client", "late"];
+    run.braid("inject", &send).exits(0);
+    run.stop();
+    // A client that had looked before the stop, and was held up until now.
+    push_into_lane(&run, Torus::B, 101);
+    let count = ["B", "--client", "late", "--count-only", "--json"];
+    let answer = run.braid("inject", &count);
+    run.start(&["--resume"]);
+    let committed = match answer.code() {
+        Some(0) => answer.json()["committed"].as_u64(),
+        _ => run.braid("inject", &count).exits(0).json()["committed"].as_u64(),
+    };
+    if committed == Some(1) {
+        run.braid("inject", &["B", "1,2,3", "--payload", "101", "--client", "late"])
+            .exits(0);
+    }
+    run.stop();
+    let payloads: Vec<i64> = injected(&run, Torus::B)
+        .iter()
+        .map(|entry| entry.payload)
+        .collect();
+    assert_eq!(payloads, [100, 101]);
+    run.verify();
+}
+
+/// Puts an event into lane 1, as its client.
+fn push_into_lane(run: &Run, torus: Torus, payload: i64) {
+    let file = SegmentFile::open(run.segment()).expect("a run");
+    assert!(
+        file.try_lock(LockByte::Lane(1)).expect("a lock"),
+        "nobody else holds the lane"
+    );
+    let map = file.map_lane(1).expect("a lane");
+    let entry = LaneEntry {
+        payload,
+        dst: 5,
+        ..LaneEntry::default()
+    };
+    map.views().writers[torus.index()]
+        .push(&[entry], 0)
+        .expect("room");
+    file.unlock(LockByte::Lane(1)).expect("our own lock");
+}
+
 /// The events that a torus of a run, which is over, has taken in from lanes.
 fn injected(run: &Run, torus: Torus) -> Vec<LaneEntry> {
     let file = SegmentFile::open(run.segment()).expect("the segment of a run that is over");

@@ -67,6 +67,23 @@ impl Game {
         )
     }
 
+    /// The shape that `BRAID_GAME` gives, as a soak prints it behind the colon.
+    pub fn given() -> Option<Self> {
+        let line = std::env::var("BRAID_GAME").ok()?;
+        let (_, interval) = line
+            .rsplit_once("--interval ")
+            .expect("BRAID_GAME ends with --interval N");
+        let interval = interval
+            .trim()
+            .parse()
+            .expect("BRAID_GAME ends with --interval N");
+        Some(Game {
+            name: "given",
+            interval,
+            line,
+        })
+    }
+
     fn new(name: &'static str, interval: u64, line: &str) -> Self {
         Game {
             name,

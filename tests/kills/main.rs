@@ -54,7 +54,7 @@ fn cascade_killed_at_random_moments_counts_every_injected_event_once() {
     Game::cascade().killed_counts_every_injected_event_once(Random::announced());
 }
 
-/// Runs of any shape for as many seconds as `BRAID_SOAK` says, 60 without it.
+/// Runs of any shape for as many seconds as `BRAID_SOAK` says, 60 without it. `BRAID_GAME` repeats one shape.
 #[test]
 #[ignore = "a soak, not for every commit: cargo test --release --test kills -- --ignored --nocapture"]
 fn runs_of_any_shape_killed_at_random_moments_are_exact() {
@@ -63,7 +63,7 @@ fn runs_of_any_shape_killed_at_random_moments_are_exact() {
     let mut random = Random::announced();
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(seconds) {
-        let game = Game::any(&mut random);
+        let game = Game::given().unwrap_or_else(|| Game::any(&mut random));
         println!("[{:4} s] {game}", begin.elapsed().as_secs());
         if random.chance(50) {
             game.killed_ends_as_its_oracle(random.fork());
