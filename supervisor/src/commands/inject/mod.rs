@@ -170,10 +170,8 @@ impl Client<'_> {
             }
         }
         let committed = self.committed(region, number);
-        let is_over = matches!(
-            views.control.run_state(),
-            Some(RunState::Finished | RunState::Stopped)
-        );
+        // What reached the lane of a stopped run too late for the stop counts after a resume; a finished run has none.
+        let is_over = views.control.run_state() == Some(RunState::Finished);
         if committed < pushed && !is_over && life::of(self.file)? == Life::Dead {
             return Err(CommandError::NotRunning(format!(
                 "the run {} is not running; {} of this client's {pushed} events are on their way, and count when it is \
