@@ -48,6 +48,17 @@ pub struct RunConfig {
     pub run_id: u64,
     /// What happens while a torus is away.
     pub on_loss: OnLoss,
+    /// How long a torus is away before the others go on without it, in ms; only with [`OnLoss::Degrade`].
+    pub degrade_after_ms: u64,
+    /// Whether the tori choose the length of their intervals.
+    pub adaptive: bool,
+    /// Processes move from the busiest torus to the idlest where their pending events differ by more than this, in
+    /// percent; `None`: only on command.
+    pub balance_percent: Option<u32>,
+    /// Whether committed intervals are executed again in the background and compared.
+    pub scrub: bool,
+    /// Whether the memory of workers may be damaged on request, to test that it is found.
+    pub faults: bool,
     /// The folder of the journals and the log.
     pub journal_dir: String,
 }
@@ -139,6 +150,11 @@ impl RunConfig {
             worker: WorkerBinary::default(),
             run_id: 0,
             on_loss: OnLoss::Wait,
+            degrade_after_ms: 2000,
+            adaptive: false,
+            balance_percent: None,
+            scrub: false,
+            faults: false,
             journal_dir: String::new(),
         }
     }
@@ -155,6 +171,7 @@ impl RunConfig {
             (&self.model, &self.parameters, &self.script),
             (self.tori, self.sides, self.interval, self.lag, self.seed),
             (self.until, self.gain, self.tolerance, self.on_loss),
+            (self.adaptive, self.balance_percent),
         );
         hash::bytes(&encode(&identity))
     }
@@ -201,15 +218,17 @@ mod tests {
     #[test]
     fn the_identity_is_what_determines_the_result() {
         type Change = fn(&mut RunConfig);
-        let same: [Change; 6] = [
+        let same: [Change; 8] = [
             |c| c.name = "other".into(),
             |c| c.capacity.pending = 1,
             |c| c.checkpoint_bytes = 8,
             |c| c.run_id = 9,
             |c| c.worker.path = "/x".into(),
             |c| c.hang_timeout_ms = 60_000,
+            |c| c.scrub = true,
+            |c| c.degrade_after_ms = 1,
         ];
-        let different: [Change; 8] = [
+        let different: [Change; 10] = [
             |c| c.model = "heat".into(),
             |c| c.parameters = vec![("a".into(), "1".into())],
             |c| c.script = Some(String::new()),
@@ -218,6 +237,8 @@ mod tests {
             |c| c.seed = 2,
             |c| c.until = Some(5),
             |c| c.gain = Some((1, 4)),
+            |c| c.adaptive = true,
+            |c| c.balance_percent = Some(20),
         ];
         let hash = |change: Change| {
             let mut config = config();

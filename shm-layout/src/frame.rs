@@ -36,10 +36,13 @@ mod at {
     pub const STRAND_HASH: usize = 23;
     pub const JOURNAL_LENGTH: usize = 26;
     pub const CHAIN: usize = 27;
-    pub const RESERVED: usize = 28;
+    pub const REFUSED: usize = 28;
+    pub const VIOLATIONS: usize = 31;
     pub const LANE_POSITIONS: usize = 32;
     pub const CONSTRAINTS: usize = 64;
-    pub const FACE: usize = 112;
+    pub const REJOIN: usize = 112;
+    pub const RESERVED: usize = 115;
+    pub const FACE: usize = 120;
 }
 
 /// Words of the header, which every frame carries.
@@ -48,10 +51,13 @@ pub const FRAME_HEADER_WORDS: usize = at::FACE;
 const _: () = {
     assert!(at::RECEIVED == at::SENT + TORI && at::STRAND_END == at::RECEIVED + TORI);
     assert!(at::STRAND_HASH == at::STRAND_END + TORI && at::JOURNAL_LENGTH == at::STRAND_HASH + TORI);
-    assert!(at::CHAIN == at::JOURNAL_LENGTH + 1 && at::RESERVED < at::LANE_POSITIONS);
+    assert!(at::CHAIN == at::JOURNAL_LENGTH + 1 && at::REFUSED == at::CHAIN + 1);
+    assert!(at::VIOLATIONS == at::REFUSED + TORI && at::LANE_POSITIONS == at::VIOLATIONS + 1);
     assert!(
-        at::CONSTRAINTS == at::LANE_POSITIONS + FRAME_LANES && at::FACE == at::CONSTRAINTS + 3 * CONSTRAINTS
+        at::CONSTRAINTS == at::LANE_POSITIONS + FRAME_LANES
+            && at::REJOIN == at::CONSTRAINTS + 3 * CONSTRAINTS
     );
+    assert!(at::RESERVED == at::REJOIN + TORI && at::RESERVED < at::FACE);
     assert!(FRAME_HEADER_WORDS.is_multiple_of(8));
 };
 
@@ -228,8 +234,10 @@ impl Frame {
         edges, set_edges, EDGES;
         /// Digest of all events executed so far.
         history_digest, set_history_digest, HISTORY_DIGEST;
-        /// Length in ticks that this torus chooses for interval n+2L.
+        /// Length in ticks that this torus chooses for interval n+2L; 0 where it leaves it as it is.
         next_interval, set_next_interval, NEXT_INTERVAL;
+        /// Violations that this torus found at boundary n: constraints out of their tolerance, and 1 if a face cell was.
+        violations, set_violations, VIOLATIONS;
         /// The worker's phase. Enters no decision.
         phase, set_phase, PHASE;
         /// Health word. Enters no decision.
@@ -249,6 +257,10 @@ impl Frame {
         strand_end, set_strand_end, STRAND_END;
         /// Hash of the events that interval n added to the strand to `peer` ([`hash::events`]).
         strand_hash, set_strand_hash, STRAND_HASH;
+        /// Events for `peer`, up to the end of interval n, that were given back to the model because the peer was absent.
+        refused, set_refused, REFUSED;
+        /// The interval from which a torus takes part again after its last announced absence; 0: none was announced.
+        rejoin, set_rejoin, REJOIN;
     }
 
     /// Position in `lane` after the intake of boundary n: entries below it have been taken in. 0 for a lane that
@@ -384,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_projection_of_a_32_by_32_face_is_about_5_kb() {
-        assert_eq!(frame_words(32 * 32) * 8, 4992);
+        assert_eq!(frame_words(32 * 32) * 8, 5056);
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub struct LaneEntry {
     pub src: Source,
     /// What it carries.
     pub payload: i64,
-    /// 0: an event. Other values are reserved for commands.
+    /// What it is: an event, or a command that the supervisor writes into lane 0.
     pub kind: u64,
 }
 
@@ -138,6 +138,12 @@ impl LaneEntry {
     pub const WORDS: usize = size_of::<Self>() / 8;
     /// [`LaneEntry::kind`] of an event.
     pub const EVENT: u64 = 0;
+    /// [`LaneEntry::kind`] of a command that sets a constraint.
+    pub const CONSTRAIN: u64 = 1;
+    /// [`LaneEntry::kind`] of a command that removes a constraint.
+    pub const RELEASE: u64 = 2;
+    /// [`LaneEntry::kind`] of a command that moves a process to another torus.
+    pub const MIGRATE: u64 = 3;
 }
 
 const _: () = {

@@ -118,7 +118,7 @@ fn a_projection_has_one_size_and_says_what_the_kernel_holds() {
         assert_eq!(frame.history_digest(), kernel.history_digest());
         sizes.push(frame.carried_words() * 8);
     }
-    assert_eq!(sizes, [4992, 4992]);
+    assert_eq!(sizes, [5056, 5056]);
 }
 
 #[test]

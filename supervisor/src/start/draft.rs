@@ -18,6 +18,7 @@ const DEFAULT_LAG: u32 = 2;
 const DEFAULT_SEED: u64 = 1;
 const DEFAULT_LANES: u32 = 7;
 const DEFAULT_HANG_TIMEOUT_MS: u64 = 2000;
+const DEFAULT_DEGRADE_AFTER_MS: u64 = 2000;
 /// Share of the run time that checkpoints may take, in thousandths.
 const CHECKPOINT_BUDGET_PERMILLE: u32 = 20;
 /// Longest script in bytes; it is kept in the segment.
@@ -71,6 +72,11 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
         },
         run_id,
         on_loss: OnLoss::Wait,
+        degrade_after_ms: DEFAULT_DEGRADE_AFTER_MS,
+        adaptive: false,
+        balance_percent: None,
+        scrub: false,
+        faults: false,
         journal_dir: journal_dir.to_string_lossy().into_owned(),
     })
 }

@@ -1,6 +1,7 @@
 //! The bounded full state of a torus at a boundary, as words: what the checkpoint slots and mirrors hold.
 //!
-//! Packed and independent of capacities: a checkpoint taken at one capacity loads at a larger one.
+//! Packed and independent of capacities: a checkpoint taken at one capacity loads at a larger one. Each part of a node
+//! has a section, which it writes and reads itself; the kernel's is the last.
 
 use super::{Books, LANES_MAX, Node};
 use crate::kernel::{Kernel, LoadError};
@@ -10,32 +11,51 @@ use shm_layout::config::Capacity;
 /// "BRAIDCKP", little-endian.
 const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDCKP");
 /// Raised whenever the meaning of the words changes.
-const VERSION: u64 = 1;
-/// Magic, version, torus, journal length, then the books: boundary, chain, sent, received, peer chains, lane positions.
-const HEAD_WORDS: usize = 6 + 9 + LANES_MAX;
+const VERSION: u64 = 2;
+/// Magic, version, torus, journal length.
+const HEAD_WORDS: usize = 4;
 
 /// The largest checkpoint of a torus in words.
 pub fn words_max<M: Model>(world: &World, capacity: &Capacity) -> usize {
-    HEAD_WORDS + Kernel::<M>::checkpoint_words_max(world, capacity)
+    HEAD_WORDS + Books::WORDS + Kernel::<M>::checkpoint_words_max(world, capacity)
+}
+
+/// Words of a checkpoint that are still to be read.
+pub(super) struct Words<'a> {
+    rest: &'a [u64],
+    total: usize,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(words: &'a [u64]) -> Self {
+        Self {
+            rest: words,
+            total: words.len(),
+        }
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u64], LoadError> {
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or(LoadError::Length { found: self.total })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u64; N], LoadError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
 }
 
 impl<M: Model> Node<M> {
     /// Packs the state at the boundary at which the torus stands. `journal_length` is the journal's length in bytes.
     pub fn save(&self, journal_length: u64, out: &mut Vec<u64>) {
-        let books = &self.books;
         out.clear();
-        out.extend_from_slice(&[
-            MAGIC,
-            VERSION,
-            self.torus.index() as u64,
-            journal_length,
-            books.boundary,
-            books.chain,
-        ]);
-        out.extend_from_slice(&books.sent);
-        out.extend_from_slice(&books.received);
-        out.extend_from_slice(&books.peer_chains);
-        out.extend_from_slice(&books.lane_positions);
+        out.extend_from_slice(&[MAGIC, VERSION, self.torus.index() as u64, journal_length]);
+        self.books.save(out);
         self.kernel.save(out);
     }
 
@@ -44,24 +64,39 @@ impl<M: Model> Node<M> {
     /// # Errors
     /// [`LoadError`] if the words are no checkpoint of this torus, or need more than the capacities allow.
     pub fn load(&mut self, words: &[u64]) -> Result<u64, LoadError> {
-        let Some((head, kernel)) = words.split_at_checked(HEAD_WORDS) else {
-            return Err(LoadError::Length { found: words.len() });
-        };
-        if head[0] != MAGIC || head[1] != VERSION || head[2] != self.torus.index() as u64 {
-            return Err(LoadError::Magic { found: head[0] });
+        let mut words = Words::new(words);
+        let [magic, version, torus, journal_length] = words.array()?;
+        if magic != MAGIC || version != VERSION || torus != self.torus.index() as u64 {
+            return Err(LoadError::Magic { found: magic });
         }
-        let three = |from: usize| [head[from], head[from + 1], head[from + 2]];
-        let mut lane_positions = [0; LANES_MAX];
-        lane_positions.copy_from_slice(&head[15..]);
-        self.kernel.load(kernel)?;
-        self.books = Books {
-            boundary: head[4],
-            chain: head[5],
-            sent: three(6),
-            received: three(9),
-            peer_chains: three(12),
-            lane_positions,
-        };
-        Ok(head[3])
+        let books = Books::load(&mut words)?;
+        self.kernel.load(words.rest)?;
+        self.books = books;
+        Ok(journal_length)
+    }
+}
+
+impl Books {
+    /// Words of a checkpoint's section.
+    const WORDS: usize = 2 + 3 * 3 + LANES_MAX;
+
+    fn save(&self, out: &mut Vec<u64>) {
+        out.extend_from_slice(&[self.boundary, self.chain]);
+        out.extend_from_slice(&self.sent);
+        out.extend_from_slice(&self.received);
+        out.extend_from_slice(&self.peer_chains);
+        out.extend_from_slice(&self.lane_positions);
+    }
+
+    fn load(words: &mut Words<'_>) -> Result<Self, LoadError> {
+        let [boundary, chain] = words.array()?;
+        Ok(Self {
+            boundary,
+            chain,
+            sent: words.array()?,
+            received: words.array()?,
+            peer_chains: words.array()?,
+            lane_positions: words.array()?,
+        })
     }
 }
