@@ -1,130 +1,131 @@
-//! Throughput of the torus kernel, in events executed per second on one core.
+//! Throughput of the torus kernel and of what it is compared with, in events executed per second on one core.
 //!
-//! `cargo bench --bench kernel`. The figures of a shared machine scatter: read the fastest column.
+//! `cargo bench --bench kernel`. The figures of a shared machine scatter: read the fastest column, and take ratios from
+//! `braid-supervisor bench kernel`, where the contestants take turns.
 
+use braid_bench_baselines::floor::Floor;
+use braid_bench_baselines::heap::{CascadeRule, HeapKernel, PholdRule, Rule};
+use braid_bench_baselines::kernel::{MAX_DELAY, PENDING, SIDES};
+use braid_bench_baselines::loads::{MIXED_SIGN_COLLISIONS, RING_DENSE, phold, set_up};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use shm_layout::config::Capacity;
-use shm_layout::torus::Torus;
-use std::path::Path;
-use torus_worker::kernel::{Kernel, Lattice, World};
-use torus_worker::model::{Model, Parameters};
-use torus_worker::models::{Cascade, Heat, Phold};
-use torus_worker::script::{Command, Script};
+use torus_worker::kernel::{Kernel, TIME_MAX};
+use torus_worker::model::Model;
+use torus_worker::models::Heat;
 
 fn main() {
     divan::main();
 }
 
-fn kernel<M: Model>(given: &[(&str, &str)]) -> Kernel<M> {
-    let lattice = Lattice::new([32; 3]).expect("32 is a valid side");
-    let world = World {
-        torus: Torus::A,
-        tori: 1,
-        lattice,
-        interval: 1000,
-        lag: 2,
-        seed: 42,
-    };
-    let given: Vec<_> = given
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    let parameters = Parameters::resolve(M::NAME, M::parameters(), &given).expect("known parameters");
-    let model = M::new(&parameters, &world).expect("valid parameters");
-    let hint = model.capacity(&world);
-    let capacity = Capacity {
-        pending: hint.pending,
-        edges: hint.edges,
-        remote_per_interval: 0,
-        ..Capacity::default()
-    };
-    let mut kernel = Kernel::new(model, world, capacity).expect("torus A exists");
-    kernel.set_up().expect("the hint suffices");
-    kernel
+/// Events per iteration.
+const EVENTS: u64 = 100_000;
+
+/// Each iteration goes on where the last one stopped. Ticks are executed whole, a small part more than counted.
+fn measure<M: Model>(bencher: Bencher, mut kernel: Kernel<M>) {
+    kernel.run(TIME_MAX, 10 * EVENTS).expect("it fits");
+    bencher
+        .counter(ItemsCount::new(EVENTS))
+        .bench_local(|| kernel.run(TIME_MAX, EVENTS));
 }
 
-/// A golden scenario's cells, edges and events, past its first ticks.
-fn golden(name: &str, warm_up: u64) -> Kernel<Cascade> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let set_up: String = text
-        .lines()
-        .filter(|line| !line.starts_with("run_until") && *line != "dump")
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    let script = Script::parse(name, &set_up).expect("a valid scenario");
-    assert!(
-        script
-            .lines()
-            .iter()
-            .all(|line| !matches!(line.command, Command::Dump))
-    );
-    let mut kernel = kernel(&[]);
-    script.apply(&mut kernel).expect("it fits");
-    kernel.run(warm_up, u64::MAX).expect("it fits");
-    kernel
+fn measure_heap<R: Rule>(bencher: Bencher, mut heap: HeapKernel<R>) {
+    heap.run(TIME_MAX, 10 * EVENTS);
+    bencher
+        .counter(ItemsCount::new(EVENTS))
+        .bench_local(|| heap.run(TIME_MAX, EVENTS));
 }
 
-/// Each iteration goes on for so many ticks where the last one stopped.
-fn measure<M: Model>(bencher: Bencher, mut kernel: Kernel<M>, ticks: u64) {
-    let mut end = kernel.last_time() + ticks;
-    kernel.run(end, u64::MAX).expect("it fits");
-    let before = kernel.events();
-    end += ticks;
-    kernel.run(end, u64::MAX).expect("it fits");
-    let events = kernel.events() - before;
-    bencher.counter(ItemsCount::new(events)).bench_local(|| {
-        end += ticks;
-        kernel.run(end, u64::MAX)
-    });
+fn measure_floor(bencher: Bencher, mut floor: Floor) {
+    floor.run(10 * EVENTS);
+    bencher
+        .counter(ItemsCount::new(EVENTS))
+        .bench_local(|| floor.run(EVENTS));
 }
 
 /// The standard load: 32 768 pending events, delays 1 to 64.
 #[divan::bench]
 fn phold_hold(bencher: Bencher) {
-    measure(bencher, kernel::<Phold>(&[]), 1000);
+    measure(bencher, phold(SIDES, PENDING, MAX_DELAY));
 }
 
-/// Few events on the large lattice: the cost of a tick.
+#[divan::bench]
+fn phold_hold_floor(bencher: Bencher) {
+    measure_floor(bencher, Floor::new(SIDES.iter().product(), PENDING, MAX_DELAY));
+}
+
+#[divan::bench]
+fn phold_hold_heap(bencher: Bencher) {
+    let rule = PholdRule {
+        degree: 2,
+        max_delay: MAX_DELAY,
+    };
+    measure_heap(bencher, HeapKernel::of(rule, &phold(SIDES, PENDING, MAX_DELAY)));
+}
+
+/// Pending events: from less than fits the innermost cache to more than fits the next.
+#[divan::bench(args = [1000, 32_768, 262_144])]
+fn phold_pending(bencher: Bencher, pending: u32) {
+    measure(bencher, phold(SIDES, pending, MAX_DELAY));
+}
+
+/// Cells at equal pending events, by the side of the lattice.
+#[divan::bench(args = [32, 64, 128])]
+fn phold_side(bencher: Bencher, side: u32) {
+    measure(bencher, phold([side; 3], PENDING, MAX_DELAY));
+}
+
+/// One event per tick: the cost of a tick.
 #[divan::bench]
 fn phold_sparse(bencher: Bencher) {
-    measure(bencher, kernel::<Phold>(&[("population", "100")]), 100_000);
+    measure(bencher, phold(SIDES, 32, 63));
 }
 
-/// Delays beyond the near wheel.
+/// One event per hundred ticks.
+#[divan::bench]
+fn phold_sparsest(bencher: Bencher) {
+    measure(bencher, phold(SIDES, 1, 199));
+}
+
+/// Delays up to the end of the near wheel.
 #[divan::bench]
 fn phold_far(bencher: Bencher) {
-    measure(
-        bencher,
-        kernel::<Phold>(&[("max_delay", "256"), ("population", "4096")]),
-        10_000,
-    );
+    measure(bencher, phold(SIDES, 4096, 256));
 }
 
 #[divan::bench]
 fn heat_spreading(bencher: Bencher) {
-    measure(bencher, kernel::<Heat>(&[("hot", "1000000000")]), 1000);
+    measure(bencher, set_up::<Heat>(SIDES, &[("hot", "1000000000")]));
 }
 
 /// 2 000 events in rings, four to a cell and tick.
 #[divan::bench]
 fn ring_dense(bencher: Bencher) {
-    measure(bencher, golden("ring_dense.scenario", 1000), 1000);
+    measure(bencher, RING_DENSE.kernel());
+}
+
+#[divan::bench]
+fn ring_dense_heap(bencher: Bencher) {
+    measure_heap(bencher, HeapKernel::of(CascadeRule, &RING_DENSE.kernel()));
 }
 
 /// 3 000 events over 40 edges that lengthen and shorten.
 #[divan::bench]
 fn mixed_sign_collisions(bencher: Bencher) {
-    measure(bencher, golden("mixed_sign_collisions.scenario", 5000), 1000);
+    measure(bencher, MIXED_SIGN_COLLISIONS.kernel());
+}
+
+#[divan::bench]
+fn mixed_sign_collisions_heap(bencher: Bencher) {
+    measure_heap(
+        bencher,
+        HeapKernel::of(CascadeRule, &MIXED_SIGN_COLLISIONS.kernel()),
+    );
 }
 
 /// The full state of the standard load into words, and back.
 #[divan::bench]
 fn phold_save(bencher: Bencher) {
-    let kernel = kernel::<Phold>(&[]);
+    let kernel = phold(SIDES, PENDING, MAX_DELAY);
     let mut words = Vec::new();
     bencher.bench_local(|| {
         words.clear();
@@ -134,7 +135,7 @@ fn phold_save(bencher: Bencher) {
 
 #[divan::bench]
 fn phold_load(bencher: Bencher) {
-    let mut kernel = kernel::<Phold>(&[]);
+    let mut kernel = phold(SIDES, PENDING, MAX_DELAY);
     let mut words = Vec::new();
     kernel.save(&mut words);
     bencher.bench_local(|| kernel.load(&words));
@@ -142,6 +143,6 @@ fn phold_load(bencher: Bencher) {
 
 #[divan::bench]
 fn phold_state_digest(bencher: Bencher) {
-    let kernel = kernel::<Phold>(&[]);
+    let kernel = phold(SIDES, PENDING, MAX_DELAY);
     bencher.bench_local(|| kernel.state_digest());
 }
