@@ -11,6 +11,8 @@ pub enum Writer {
     Creator,
     /// The supervisor that holds the run lock.
     Supervisor,
+    /// The scrubber that holds its lock.
+    Scrubber,
     /// The worker that holds the torus's lock.
     Worker(Torus),
     /// The client that holds the lane's lock.
@@ -22,6 +24,7 @@ impl fmt::Display for Writer {
         match self {
             Writer::Creator => write!(f, "creator"),
             Writer::Supervisor => write!(f, "supervisor"),
+            Writer::Scrubber => write!(f, "scrubber"),
             Writer::Worker(torus) => write!(f, "worker {torus}"),
             Writer::Lane(0) => write!(f, "supervisor (lane 0)"),
             Writer::Lane(lane) => write!(f, "client of lane {lane}"),
@@ -98,6 +101,7 @@ impl Layout {
         rows.add(self.control, Writer::Supervisor, "control words");
         rows.add(self.recoveries, Writer::Supervisor, "recovery log");
         rows.add(self.memberships, Writer::Supervisor, "membership log (reserved)");
+        rows.add(self.audit, Writer::Scrubber, "audit page");
         rows.add(self.config, Writer::Creator, "configuration");
         for region in &self.regions {
             rows.add_region(region);

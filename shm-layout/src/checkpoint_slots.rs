@@ -59,6 +59,19 @@ impl<'s> SlotsWriter<'s> {
         fence(Ordering::Release);
     }
 
+    /// Empties every slot that holds a checkpoint later than `boundary`, or none that is whole.
+    pub fn drop_after(&self, boundary: u64) {
+        for slot in 0..SLOTS {
+            let kept = self
+                .reader()
+                .header(slot)
+                .is_some_and(|header| header.boundary <= boundary);
+            if !kept {
+                self.invalidate(slot);
+            }
+        }
+    }
+
     /// Writes `data` into an invalidated slot, from data word `offset` on.
     ///
     /// # Panics

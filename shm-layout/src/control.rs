@@ -13,6 +13,7 @@ use super::words::{Own, View};
 use crate::gate;
 
 pub use super::recovery::{Cause, RECOVERY_WORDS, Recovery};
+pub use super::rollback::{ROLLBACK_WORDS, ROLLBACKS, Rollback};
 pub use super::run_state::{Desired, RunState};
 
 /// Words of the control page.
@@ -37,6 +38,9 @@ const RECOVERY_COUNT: usize = 64;
 const FAILURE_TORUS: usize = 72;
 const FAILURE_LENGTH: usize = 73;
 const FAILURE_TEXT: usize = 80;
+const ROLLBACK_COUNT: usize = 255;
+const ROLLBACK_ORDERS: usize = 256;
+const _: () = assert!(ROLLBACK_ORDERS + ROLLBACKS * ROLLBACK_WORDS <= CONTROL_WORDS);
 
 /// Where the stop words stand.
 pub(crate) const STOP_WORDS: StopWords = StopWords {
@@ -100,6 +104,16 @@ const EXTRA: &[Field] = &[
         first: FAILURE_TEXT,
         words: FAILURE_BYTES / 8,
     },
+    Field {
+        name: "rollback_count",
+        first: ROLLBACK_COUNT,
+        words: 1,
+    },
+    Field {
+        name: "rollback orders",
+        first: ROLLBACK_ORDERS,
+        words: ROLLBACKS * ROLLBACK_WORDS,
+    },
 ];
 
 /// The supervisor's end of the control words.
@@ -131,6 +145,14 @@ word_table! {
         finished_ns, set_finished_ns @ 6;
         /// Rises when the supervisor asks for a checkpoint now.
         checkpoint_request, set_checkpoint_request @ 7;
+        /// Requests to damage the memory of a worker, of a run that allows it; the next three words belong to the newest.
+        damage_request, set_damage_request @ 240;
+        /// The torus.
+        damage_torus, set_damage_torus @ 241;
+        /// What is to be damaged, as the kernel numbers it.
+        damage_what, set_damage_what @ 242;
+        /// Chooses which one of them, and how.
+        damage_seed, set_damage_seed @ 243;
     }
     arrays {
         /// The incarnation of the worker that the supervisor started last; an older one exits.
@@ -231,6 +253,30 @@ impl<'s> ControlWriter<'s> {
         write_text(&self.words, FAILURE_LENGTH, FAILURE_TEXT, FAILURE_BYTES, text);
     }
 
+    /// Asks for damage to the memory of the worker of `torus`; returns the request's number.
+    pub fn request_damage(&self, torus: Torus, what: u64, seed: u64) -> u64 {
+        self.set_damage_torus(torus.index() as u64);
+        self.set_damage_what(what);
+        self.set_damage_seed(seed);
+        let number = self.reader().damage_request() + 1;
+        self.set_damage_request(number);
+        number
+    }
+
+    /// Gives a rollback order. Only while no worker of the run lives. An order is written into a slot of its own before
+    /// the count names it, so a supervisor that dies in between has given none.
+    pub fn order_rollback(&self, rollback: &Rollback) {
+        self.update_rollback(rollback);
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `ControlReader::rollback_count`.
+        self.words.store_release(ROLLBACK_COUNT, rollback.number);
+    }
+
+    /// Rewrites an order as more becomes known; what each torus does never changes.
+    pub fn update_rollback(&self, rollback: &Rollback) {
+        self.words
+            .write(rollback_start(rollback.number), &rollback.to_words());
+    }
+
     /// Appends a recovery to the log and returns its number, for [`ControlWriter::update_recovery`].
     pub fn push_recovery(&self, recovery: &Recovery) -> u64 {
         let number = self.words.load(RECOVERY_COUNT);
@@ -245,6 +291,11 @@ impl<'s> ControlWriter<'s> {
         self.recoveries
             .write(recovery_start(number), &recovery.to_words());
     }
+}
+
+fn rollback_start(number: u64) -> usize {
+    // The remainder is below ROLLBACKS, so it fits.
+    ROLLBACK_ORDERS + (number % ROLLBACKS as u64) as usize * ROLLBACK_WORDS
 }
 
 fn recovery_start(number: u64) -> usize {
@@ -319,6 +370,36 @@ impl<'s> ControlReader<'s> {
         let torus = self.words.load(FAILURE_TORUS).checked_sub(1);
         let torus = torus.and_then(|index| Torus::from_index(usize::try_from(index).ok()?));
         (!text.is_empty()).then_some((torus, text))
+    }
+
+    /// Rollback orders ever given; the number of the newest.
+    pub fn rollback_count(&self) -> u64 {
+        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `ControlWriter::order_rollback`.
+        self.words.load_acquire(ROLLBACK_COUNT)
+    }
+
+    /// Rollback order `number`; `None` if there is none, it has been overwritten, or is damaged.
+    pub fn rollback(&self, number: u64) -> Option<Rollback> {
+        let count = self.rollback_count();
+        if number == 0 || number > count || count - number >= ROLLBACKS as u64 {
+            return None;
+        }
+        let mut words = [0; ROLLBACK_WORDS];
+        self.words.read(rollback_start(number), &mut words);
+        Rollback::from_words(&words).filter(|rollback| rollback.number == number)
+    }
+
+    /// The newest rollback order, if there ever was one.
+    pub fn last_rollback(&self) -> Option<Rollback> {
+        self.rollback(self.rollback_count())
+    }
+
+    /// The rollback orders that are kept, oldest first.
+    pub fn rollbacks(&self) -> Vec<Rollback> {
+        let count = self.rollback_count();
+        (count.saturating_sub(ROLLBACKS as u64)..=count)
+            .filter_map(|number| self.rollback(number))
+            .collect()
     }
 
     /// Recoveries ever logged.
@@ -405,6 +486,44 @@ mod tests {
             (RECOVERIES, 4, Some(&last))
         );
         assert_eq!(reader.recovery(3), None);
+    }
+
+    #[test]
+    fn rollback_orders_are_numbered_and_the_newest_stay() {
+        use crate::audit::{Difference, Finding};
+        let (page, log) = (zeros(CONTROL_WORDS), zeros(RECOVERIES * RECOVERY_WORDS));
+        let writer = ControlWriter::new(Own::new(&page), Own::new(&log));
+        let reader = writer.reader();
+        assert_eq!(reader.last_rollback(), None);
+        let finding = Finding {
+            torus: Torus::B,
+            interval: 5,
+            difference: Difference::Frame,
+            found_at: 8,
+            committed: 1,
+            executed: 2,
+        };
+        for _ in 0..ROLLBACKS + 2 {
+            let before = reader.last_rollback();
+            let order = crate::rollback::order(finding, 1, 2, [9; 3], [3; 3], before.as_ref());
+            writer.order_rollback(&order);
+            assert_eq!(reader.last_rollback(), Some(order));
+        }
+        let numbers: Vec<_> = reader.rollbacks().iter().map(|order| order.number).collect();
+        assert_eq!(numbers, (3..=10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_request_to_damage_memory_is_numbered() {
+        let (page, log) = (zeros(CONTROL_WORDS), zeros(RECOVERIES * RECOVERY_WORDS));
+        let writer = ControlWriter::new(Own::new(&page), Own::new(&log));
+        assert_eq!(writer.request_damage(Torus::C, 1, 7), 1);
+        assert_eq!(writer.request_damage(Torus::B, 2, 9), 2);
+        let reader = writer.reader();
+        assert_eq!(
+            (reader.damage_torus(), reader.damage_what(), reader.damage_seed()),
+            (1, 2, 9)
+        );
     }
 
     #[test]

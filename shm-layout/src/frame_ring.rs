@@ -114,6 +114,15 @@ impl<'s> FrameWriter<'s> {
         self.words.store_release(HEAD, interval + 1);
     }
 
+    /// Takes the frames from `head` on back: only in a rollback, while nobody reads this ring. What lies in their slots
+    /// does not exist for readers, like any frame that is not committed. A ring that holds fewer frames stays as it is.
+    pub fn take_back(&self, head: u64) {
+        if self.words.load(HEAD) > head {
+            // Ordering: Release (in `store_release`); synchronizes with the Acquire in `FrameReader::head`.
+            self.words.store_release(HEAD, head);
+        }
+    }
+
     /// The reading end of the same ring.
     pub fn reader(&self) -> FrameReader<'s> {
         FrameReader {

@@ -2,7 +2,9 @@
 
 use crate::config::RunConfig;
 use crate::layout::{Layout, LayoutError};
-use crate::region::{LaneSegment, Memory, ReaderSegment, Span, SupervisorSegment, WorkerSegment};
+use crate::region::{
+    AuditSegment, LaneSegment, Memory, ReaderSegment, Span, SupervisorSegment, WorkerSegment,
+};
 use crate::sync::{AtomicU64, Ordering};
 use crate::torus::Torus;
 use std::fmt;
@@ -59,6 +61,11 @@ impl HeapSegment {
     /// What the supervisor holds.
     pub fn supervisor(&self) -> SupervisorSegment<'_> {
         self.memory().supervisor()
+    }
+
+    /// What the scrubber holds.
+    pub fn scrubber(&self) -> AuditSegment<'_> {
+        self.memory().scrubber()
     }
 
     /// What an inspector holds.

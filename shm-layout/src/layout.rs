@@ -1,7 +1,8 @@
 //! What stands where in a segment: computed from the configuration, the same for everyone who has it.
 //!
-//! All parts are page-aligned. First what the supervisor writes, then one region per torus, then the lanes.
+//! All parts are page-aligned. First what the supervisor and the scrubber write, then one region per torus, then the lanes.
 
+use crate::audit::AUDIT_WORDS;
 use crate::checkpoint_slots::SLOTS;
 use crate::config::RunConfig;
 use crate::control::{CONTROL_WORDS, MEMBERSHIP_WORDS, MEMBERSHIPS, RECOVERIES, RECOVERY_WORDS};
@@ -18,7 +19,7 @@ pub use crate::byte_map::{PartRow, Writer};
 /// The unit of alignment in bytes.
 pub const PAGE: u64 = 4096;
 /// The number of this layout; raised with every change of what stands where or what it means.
-pub const LAYOUT_VERSION: u64 = 2;
+pub const LAYOUT_VERSION: u64 = 3;
 
 /// A run of bytes in the segment; both ends on page boundaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -91,6 +92,8 @@ pub struct Layout {
     pub recoveries: Part,
     /// The membership log (reserved).
     pub memberships: Part,
+    /// The audit page.
+    pub audit: Part,
     /// The stored configuration.
     pub config: Part,
     /// One region per torus, in letter order.
@@ -208,6 +211,7 @@ impl Layout {
         let control = cursor.take(CONTROL_WORDS as u64);
         let recoveries = cursor.take((RECOVERIES * RECOVERY_WORDS) as u64);
         let memberships = cursor.take((MEMBERSHIPS * MEMBERSHIP_WORDS) as u64);
+        let audit = cursor.take(AUDIT_WORDS as u64);
         let config_area = cursor.take(config_bytes.div_ceil(8));
         let tori = Torus::of_run(config.tori);
         let regions: Vec<_> = tori
@@ -227,6 +231,7 @@ impl Layout {
             control,
             recoveries,
             memberships,
+            audit,
             config: config_area,
             regions,
             lanes,

@@ -17,6 +17,7 @@ compile_error!(
 #[macro_use]
 pub mod cells;
 
+pub mod audit;
 mod byte_map;
 pub mod checkpoint_slots;
 pub mod config;
@@ -28,6 +29,7 @@ mod gate;
 pub mod hash;
 pub mod header;
 pub mod heap;
+mod identity;
 pub mod lane;
 pub mod layout;
 mod limits;
@@ -36,6 +38,7 @@ mod phase;
 pub mod record;
 pub mod recovery;
 pub mod region;
+pub mod rollback;
 mod run_state;
 pub mod segment;
 pub mod slot_header;

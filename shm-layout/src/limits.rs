@@ -43,6 +43,10 @@ pub enum ConfigError {
     CheckpointBytes { bytes: u64 },
     #[error("going on without a lost torus is reserved for a later version; only --on-loss wait works")]
     OnLossReserved,
+    #[error(
+        "--scrub needs --on-loss wait: a rollback would take back intervals from which a torus was absent"
+    )]
+    ScrubWithoutWait,
     #[error("the configuration takes {bytes} bytes, its script included; at most {most} are possible")]
     TooLong { bytes: u64, most: u64 },
 }
@@ -89,6 +93,9 @@ impl RunConfig {
             1000,
         )?;
         range("--hang-timeout (ms)", self.hang_timeout_ms, 50, 86_400_000)?;
+        if self.scrub && self.on_loss != OnLoss::Wait {
+            return Err(ConfigError::ScrubWithoutWait);
+        }
         if self.on_loss != OnLoss::Wait {
             return Err(ConfigError::OnLossReserved);
         }

@@ -17,6 +17,8 @@ pub enum Cause {
     Exit(i32),
     /// Its heartbeat stopped, and the supervisor killed it.
     Hang,
+    /// The supervisor ended it, because what it had committed had to be taken back.
+    Rollback,
 }
 
 impl Cause {
@@ -26,6 +28,7 @@ impl Cause {
             Cause::Signal(number) => [1, number as u64],
             Cause::Exit(code) => [2, code as u64],
             Cause::Hang => [3, 0],
+            Cause::Rollback => [4, 0],
         }
     }
 
@@ -34,6 +37,7 @@ impl Cause {
             1 => Cause::Signal(detail as i32),
             2 => Cause::Exit(detail as i32),
             3 => Cause::Hang,
+            4 => Cause::Rollback,
             _ => Cause::Unknown,
         }
     }
@@ -129,7 +133,13 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_words() {
-        for cause in [Cause::Unknown, Cause::Signal(9), Cause::Exit(-1), Cause::Hang] {
+        for cause in [
+            Cause::Unknown,
+            Cause::Signal(9),
+            Cause::Exit(-1),
+            Cause::Hang,
+            Cause::Rollback,
+        ] {
             let mut recovery = Recovery::new(Torus::C, 7, cause);
             recovery.death_ns = 1;
             recovery.replayed_intervals = 9;

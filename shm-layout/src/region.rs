@@ -3,6 +3,7 @@
 //! The same types stand over mapped files ([`crate::segment`]) and over plain memory ([`crate::heap`]), so that the
 //! simulator and `verify` run the very code that the workers run.
 
+use crate::audit::{AuditReader, AuditWriter};
 use crate::checkpoint_slots::{SlotsReader, SlotsWriter};
 use crate::control::{ControlReader, ControlWriter};
 use crate::frame_ring::{FrameReader, FrameWriter};
@@ -50,6 +51,8 @@ pub struct WorkerSegment<'s> {
     pub torus: Torus,
     /// The supervisor's words.
     pub control: ControlReader<'s>,
+    /// What the scrubber has found out.
+    pub audit: AuditReader<'s>,
     /// The own region.
     pub own: OwnRegion<'s>,
     /// The peers' regions, by torus; `None` for the own one and for tori that the run does not have.
@@ -132,6 +135,8 @@ pub struct SupervisorSegment<'s> {
     pub control: ControlWriter<'s>,
     /// The control words, for reading.
     pub control_view: ControlReader<'s>,
+    /// What the scrubber has found out.
+    pub audit: AuditReader<'s>,
     /// All regions, in letter order.
     pub regions: Vec<RegionReader<'s>>,
     /// Lane 0, the supervisor's own, by torus.
@@ -147,10 +152,21 @@ pub struct ReaderSegment<'s> {
     pub layout: &'s Layout,
     /// The supervisor's words.
     pub control: ControlReader<'s>,
+    /// What the scrubber has found out.
+    pub audit: AuditReader<'s>,
     /// All regions, in letter order.
     pub regions: Vec<RegionReader<'s>>,
     /// All lanes, by lane number, then by torus.
     pub lanes: Vec<Vec<LaneReader<'s>>>,
+}
+
+/// What the scrubber holds: the audit page, and everything else for reading.
+#[derive(Debug)]
+pub struct AuditSegment<'s> {
+    /// The audit page.
+    pub audit: AuditWriter<'s>,
+    /// Everything, for reading.
+    pub reader: ReaderSegment<'s>,
 }
 
 /// What a client holds: its lane, and everything else for reading.
@@ -188,6 +204,10 @@ impl<'s> Memory<'s> {
             self.read.view(self.layout.control),
             self.read.view(self.layout.recoveries),
         )
+    }
+
+    fn audit(&self) -> AuditReader<'s> {
+        AuditReader::new(self.read.view(self.layout.audit))
     }
 
     fn ring(&self, part: Part) -> FrameReader<'s> {
@@ -302,6 +322,7 @@ impl<'s> Memory<'s> {
             layout: self.layout,
             torus,
             control: self.control(),
+            audit: self.audit(),
             own: self.own_region(region),
             peers: Torus::ALL.map(peer),
             lanes: self
@@ -318,6 +339,7 @@ impl<'s> Memory<'s> {
         SupervisorSegment {
             layout: self.layout,
             control_view: control.reader(),
+            audit: self.audit(),
             control,
             regions: self.regions(),
             lane_zero: self.own_lane(0),
@@ -330,8 +352,16 @@ impl<'s> Memory<'s> {
         ReaderSegment {
             layout,
             control,
+            audit: self.audit(),
             regions: self.regions(),
             lanes: self.lanes(),
+        }
+    }
+
+    pub(crate) fn scrubber(&self) -> AuditSegment<'s> {
+        AuditSegment {
+            audit: AuditWriter::new(self.own(self.layout.audit)),
+            reader: self.reader(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::cells::{Field, read_text, write_text};
 use super::doorbell;
+use super::identity;
 use super::stop::Verdict;
 use super::sys::futex::FutexWord;
 use super::torus::{TORI, Torus};
@@ -22,8 +23,6 @@ pub const STATUS_LANES: usize = 32;
 pub const FAILURE_BYTES: usize = 512;
 
 const PID: usize = 0;
-const START_TIME: usize = 1;
-const BOOT_ID: usize = 2;
 const INCARNATION: usize = 4;
 const PHASE: usize = 5;
 const BOUNDARY: usize = 16;
@@ -33,26 +32,10 @@ const FAILURE_LENGTH: usize = 193;
 const FAILURE_TEXT: usize = 200;
 
 const EXTRA: &[Field] = &[
-    Field {
-        name: "pid",
-        first: PID,
-        words: 1,
-    },
-    Field {
-        name: "start_time",
-        first: START_TIME,
-        words: 1,
-    },
-    Field {
-        name: "boot_id",
-        first: BOOT_ID,
-        words: 2,
-    },
-    Field {
-        name: "incarnation",
-        first: INCARNATION,
-        words: 1,
-    },
+    identity::FIELDS[0],
+    identity::FIELDS[1],
+    identity::FIELDS[2],
+    identity::FIELDS[3],
     Field {
         name: "phase",
         first: PHASE,
@@ -140,6 +123,14 @@ word_table! {
         state_digest_boundary, set_state_digest_boundary @ 84;
         /// Bytes of the journal.
         journal_bytes, set_journal_bytes @ 85;
+        /// The newest rollback order that this torus has carried out; 0: none.
+        rolled_back, set_rolled_back @ 100;
+        /// The newest request to damage this torus's memory that was carried out; 0: none.
+        damaged, set_damaged @ 101;
+        /// The boundary at which that was done.
+        damaged_at, set_damaged_at @ 102;
+        /// n+1 if the replay of interval n gave another frame than was committed; 0: it did not.
+        divergence, set_divergence @ 103;
         /// Why it failed, as the worker numbers it; 0: it did not.
         failure_code, set_failure_code @ 192;
     }
@@ -171,15 +162,7 @@ impl<'s> StatusWriter<'s> {
 
     /// Says which process this is. Readers see either no process (pid 0) or a whole identity.
     pub fn set_identity(&self, identity: &Identity) {
-        self.words.store(PID, 0);
-        // Ordering: Release fence between clearing the pid and rewriting the rest; synchronizes with the Acquire
-        // fence in `StatusReader::identity`.
-        super::sync::fence(super::sync::Ordering::Release);
-        self.words.store(START_TIME, identity.start_time);
-        self.words.write(BOOT_ID, &identity.boot_id);
-        self.words.store(INCARNATION, identity.incarnation);
-        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `StatusReader::identity`.
-        self.words.store_release(PID, identity.pid);
+        identity::write(&self.words, identity);
     }
 
     /// Sets what the worker is doing.
@@ -235,18 +218,7 @@ impl<'s> StatusReader<'s> {
 
     /// Which process the worker is; `None` if none has held the lock yet, or one is just writing this.
     pub fn identity(&self) -> Option<Identity> {
-        // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in `StatusWriter::set_identity`.
-        let pid = self.words.load_acquire(PID);
-        let identity = Identity {
-            pid,
-            start_time: self.words.load(START_TIME),
-            boot_id: [self.words.load(BOOT_ID), self.words.load(BOOT_ID + 1)],
-            incarnation: self.words.load(INCARNATION),
-        };
-        // Ordering: Acquire fence before the second look; synchronizes with the Release fence in
-        // `StatusWriter::set_identity` if one of the words is newer than the pid.
-        super::sync::fence(super::sync::Ordering::Acquire);
-        (pid != 0 && self.words.load(PID) == pid).then_some(identity)
+        identity::read(self.words)
     }
 
     /// The pid; 0 if there is none.
@@ -340,7 +312,7 @@ mod tests {
         assert_eq!(reader.identity(), Some(identity));
         // A successor died after clearing the pid and writing half of its own.
         Own::new(&page).store(PID, 0);
-        Own::new(&page).store(START_TIME, 6);
+        Own::new(&page).store(1, 6);
         assert_eq!(reader.identity(), None);
     }
 

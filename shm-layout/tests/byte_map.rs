@@ -6,7 +6,7 @@
 
 use shm_layout::config::RunConfig;
 use shm_layout::layout::{LAYOUT_VERSION, Layout};
-use shm_layout::{control, status};
+use shm_layout::{audit, control, status};
 use std::fmt::Write;
 
 fn byte_map() -> String {
@@ -24,6 +24,7 @@ fn byte_map() -> String {
     for (page, fields) in [
         ("status cell", status::fields()),
         ("control page", control::fields()),
+        ("audit page", audit::fields()),
     ] {
         writeln!(text, "\n{page}: word, words, field").expect("into a string");
         for field in fields {

@@ -121,6 +121,11 @@ impl Draft {
         self.memory().supervisor()
     }
 
+    /// What the scrubber will hold, to put what is known of a resumed run in.
+    pub fn scrubber(&self) -> crate::region::AuditSegment<'_> {
+        self.memory().scrubber()
+    }
+
     /// What the client of `lane` will hold, to put a resumed run's lane in.
     pub fn lane(&self, lane: u32) -> crate::region::LaneSegment<'_> {
         self.memory().lane(lane)

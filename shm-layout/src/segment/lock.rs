@@ -12,21 +12,25 @@ pub enum LockByte {
     Run,
     /// A region: the torus's worker.
     Region(Torus),
+    /// The audit page: the scrubber.
+    Audit,
     /// A lane to all tori: its client.
     Lane(u32),
 }
 
+const AUDIT: u64 = 4;
 const FIRST_LANE: u64 = 16;
 /// Bytes of the file that carry locks.
 pub(super) const LOCK_BYTES: u64 = FIRST_LANE + 32;
-const _: () = assert!(LOCK_BYTES <= 64 && (TORI as u64) < FIRST_LANE);
+const _: () = assert!(LOCK_BYTES <= 64 && (TORI as u64) < AUDIT && AUDIT < FIRST_LANE);
 
 impl LockByte {
-    /// The byte of the file: 0 for the run, 1 to 3 for the regions, 16 and up for the lanes.
+    /// The byte of the file: 0 for the run, 1 to 3 for the regions, 4 for the audit page, 16 and up for the lanes.
     pub const fn byte(self) -> u64 {
         match self {
             LockByte::Run => 0,
             LockByte::Region(torus) => 1 + torus.index() as u64,
+            LockByte::Audit => AUDIT,
             LockByte::Lane(lane) => FIRST_LANE + lane as u64,
         }
     }

@@ -2,7 +2,9 @@
 
 use super::{SegmentError, SegmentFile};
 use crate::layout::{Layout, Part};
-use crate::region::{LaneSegment, Memory, ReaderSegment, Span, SupervisorSegment, WorkerSegment};
+use crate::region::{
+    AuditSegment, LaneSegment, Memory, ReaderSegment, Span, SupervisorSegment, WorkerSegment,
+};
 use crate::sync::AtomicU64;
 use crate::torus::Torus;
 use memmap2::{MmapOptions, MmapRaw};
@@ -137,6 +139,27 @@ impl ReaderMap {
     }
 }
 
+/// The scrubber's mappings: the audit page for writing, everything for reading.
+#[derive(Debug)]
+pub struct ScrubberMap {
+    layout: Layout,
+    read: Mapping,
+    audit: Mapping,
+}
+
+impl ScrubberMap {
+    /// The views. There must be one writer.
+    pub fn views(&self) -> AuditSegment<'_> {
+        let audit = self.audit.span();
+        Memory {
+            layout: &self.layout,
+            read: self.read.span(),
+            write: [audit, audit],
+        }
+        .scrubber()
+    }
+}
+
 /// A client's mappings: its lane for writing, everything for reading.
 #[derive(Debug)]
 pub struct LaneMap {
@@ -209,6 +232,18 @@ impl SegmentFile {
         Ok(ReaderMap {
             layout: self.layout().clone(),
             read: Mapping::read_only(self)?,
+        })
+    }
+
+    /// Maps the segment as the scrubber, which holds the audit page's lock.
+    ///
+    /// # Errors
+    /// What mmap(2) reports.
+    pub fn map_scrubber(&self) -> Result<ScrubberMap, SegmentError> {
+        Ok(ScrubberMap {
+            layout: self.layout().clone(),
+            read: Mapping::read_only(self)?,
+            audit: Mapping::writable(self, self.layout().audit, false)?,
         })
     }
 

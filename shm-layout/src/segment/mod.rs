@@ -13,12 +13,13 @@ mod shrink;
 
 pub use crate::heap::HeapSegment;
 pub use crate::region::{
-    LaneSegment, OwnRegion, PeerRegion, ReaderSegment, RegionReader, SupervisorSegment, WorkerSegment,
+    AuditSegment, LaneSegment, OwnRegion, PeerRegion, ReaderSegment, RegionReader, SupervisorSegment,
+    WorkerSegment,
 };
 pub use create::{Draft, temporary_path};
 pub use error::{Bytes, SegmentError};
 pub use lock::LockByte;
-pub use map::{LaneMap, ReaderMap, SupervisorMap, WorkerMap};
+pub use map::{LaneMap, ReaderMap, ScrubberMap, SupervisorMap, WorkerMap};
 pub use remove::{in_use, remove};
 
 use crate::config::RunConfig;

@@ -1,7 +1,8 @@
-//! The operating system: futexes, clocks, processes, pidfds, locks, starting programs.
+//! The operating system: futexes, clocks, processes, pidfds, locks, priorities, starting programs.
 
 pub mod clock;
 pub mod futex;
+pub mod idle;
 pub mod ofd_lock;
 pub mod pidfd;
 pub mod process;

@@ -58,11 +58,14 @@ pub enum Fault {
     Hung,
     /// What it published is damaged.
     Damaged,
+    /// What it committed is taken back.
+    TakenBack,
 }
 
-/// The cause that the recovery log keeps; it knows one for all that the watchdog kills for.
+/// The cause that the recovery log keeps; it knows one for all workers that the watchdog kills because they are at fault.
 pub fn cause(ending: Ending, fault: Option<Fault>) -> Cause {
     match ending {
+        _ if fault == Some(Fault::TakenBack) => Cause::Rollback,
         _ if fault.is_some() => Cause::Hang,
         Ending::Code(code) => Cause::Exit(code),
         Ending::Signal(signal) => Cause::Signal(signal),
@@ -82,6 +85,7 @@ pub fn told(ending: Ending, fault: Option<Fault>) -> String {
 pub fn in_words(cause: Cause) -> String {
     match cause {
         Cause::Hang => "hung".to_owned(),
+        Cause::Rollback => "rollback".to_owned(),
         Cause::Signal(signal) => crate::text::show::signal(signal),
         Cause::Exit(EXIT_LOCKED_OUT) => "exit code 75 (could not take its region lock)".to_owned(),
         Cause::Exit(code) => format!("exit code {code}"),
