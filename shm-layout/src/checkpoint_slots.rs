@@ -12,6 +12,7 @@ use super::hash;
 use super::slot_header::SLOT_HEADER_WORDS;
 use super::sync::{Ordering, fence};
 use super::words::{Own, View};
+use std::ops::Range;
 
 pub use super::slot_header::SlotHeader;
 
@@ -19,6 +20,8 @@ pub use super::slot_header::SlotHeader;
 pub const SLOTS: usize = 2;
 
 const BOUNDARY: usize = 0;
+/// Words that are copied or hashed at a time: they stay in the first-level cache.
+const PIECE_WORDS: usize = 512;
 
 /// The data of a slot is not, or no longer, the checkpoint that its header announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +87,20 @@ impl<'s> SlotsWriter<'s> {
         );
         self.words
             .write(slot * self.slot_words + SLOT_HEADER_WORDS + offset, data);
+    }
+
+    /// Copies data words `range` of slot `from_slot` of another pair into the same place of invalidated slot `slot`. The copy
+    /// counts only if it hashes to what the original's header says ([`SlotsReader::hash`]).
+    ///
+    /// # Panics
+    /// If the range is beyond either slot.
+    pub fn copy(&self, slot: usize, from: SlotsReader<'_>, from_slot: usize, range: Range<usize>) {
+        let mut piece = [0; PIECE_WORDS];
+        for start in range.clone().step_by(PIECE_WORDS) {
+            let piece = &mut piece[..PIECE_WORDS.min(range.end - start)];
+            from.read(from_slot, start, piece);
+            self.write(slot, start, piece);
+        }
     }
 
     /// Writes the header and publishes the slot with its boundary word, last.
@@ -160,6 +177,21 @@ impl<'s> SlotsReader<'s> {
         );
         self.words
             .read(slot * self.slot_words + SLOT_HEADER_WORDS + offset, out);
+    }
+
+    /// The hash of the first `words` data words of slot `slot`, as they are now; `words` as a verified header says.
+    ///
+    /// # Panics
+    /// If they are beyond the slot.
+    pub fn hash(&self, slot: usize, words: usize) -> u64 {
+        let mut piece = [0; PIECE_WORDS];
+        let mut hasher = hash::WordHasher::new();
+        for start in (0..words).step_by(PIECE_WORDS) {
+            let piece = &mut piece[..PIECE_WORDS.min(words - start)];
+            self.read(slot, start, piece);
+            hasher.update(piece);
+        }
+        hasher.finish()
     }
 
     /// Copies the whole data of the checkpoint that `header` announced in slot `slot`, and verifies the copy.

@@ -24,6 +24,21 @@ mod hash {
     pub fn words(words: &[u64]) -> u64 {
         twox_hash::XxHash3_64::oneshot(bytemuck::cast_slice(words))
     }
+
+    #[derive(Default)]
+    pub struct WordHasher(Vec<u64>);
+
+    impl WordHasher {
+        pub fn new() -> Self {
+            Self::default()
+        }
+        pub fn update(&mut self, more: &[u64]) {
+            self.0.extend_from_slice(more);
+        }
+        pub fn finish(&self) -> u64 {
+            words(&self.0)
+        }
+    }
 }
 
 /// A header small enough to explore: boundary, checksum, bytes, hash.
@@ -146,6 +161,25 @@ fn a_torn_checkpoint_is_never_accepted() {
 #[test]
 fn the_second_look_at_the_boundary_alone_finds_every_torn_copy() {
     model(3, || copy_while_overwriting(true, copy_slot_zero_without_hash));
+}
+
+/// What a peer does that copies from slot to slot, and hashes only the copy.
+fn mirror_slot_zero(reader: &SlotsReader<'_>) {
+    let Some(header) = reader.header(0) else { return };
+    let mirror: Vec<AtomicU64> = (0..2 * SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
+    let mirror = SlotsWriter::new(Own::new(&mirror), SLOT_WORDS);
+    mirror.copy(1, *reader, 0, 0..1);
+    mirror.copy(1, *reader, 0, 1..header.data_words());
+    if mirror.reader().hash(1, header.data_words()) == header.hash {
+        let mut copy = [0; 2];
+        mirror.reader().read(1, 0, &mut copy);
+        assert_eq!(copy, data(header.boundary));
+    }
+}
+
+#[test]
+fn a_torn_checkpoint_is_never_mirrored() {
+    model(3, || copy_while_overwriting(true, mirror_slot_zero));
 }
 
 #[test]

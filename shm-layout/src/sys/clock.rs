@@ -1,4 +1,4 @@
-//! Clocks that all processes of a machine share.
+//! Clocks: two that all processes of a machine share, and one of the calling thread.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ fn read(clock: libc::clockid_t) -> Duration {
     };
     // SAFETY: `now` is a valid place for a timespec.
     let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
-    debug_assert_eq!(result, 0, "both clocks exist on every Linux");
+    debug_assert_eq!(result, 0, "these clocks exist on every Linux");
     Duration::new(
         u64::try_from(now.tv_sec).unwrap_or(0),
         u32::try_from(now.tv_nsec).unwrap_or(0),
@@ -28,6 +28,11 @@ pub fn monotonic() -> Duration {
 /// [`monotonic`] in nanoseconds.
 pub fn monotonic_ns() -> u64 {
     nanoseconds(monotonic())
+}
+
+/// CLOCK_THREAD_CPUTIME_ID: nanoseconds for which this thread has had a processor. A system call, unlike the others.
+pub fn thread_cpu_ns() -> u64 {
+    nanoseconds(read(libc::CLOCK_THREAD_CPUTIME_ID))
 }
 
 /// CLOCK_REALTIME: nanoseconds since 1970, for people; never for measuring.

@@ -16,10 +16,7 @@ use super::{Host, Member, MemberError, Newest, Point};
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Mirrors what is due, then takes a checkpoint if one is due. Returns whether anything was done.
     pub(super) fn keep(&mut self) -> Result<bool, MemberError> {
-        let mut worked = false;
-        for peer in self.peers.clone() {
-            worked |= self.mirror(peer)?;
-        }
+        let mut worked = self.mirror_peers()?;
         self.update_safe();
         if self.checkpoint_is_due() && self.slot_is_free() {
             self.take_checkpoint()?;
@@ -53,10 +50,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.host.reach(Point::CheckpointInvalidated)?;
         let words = &mut self.buffers.checkpoint;
         self.node.save(self.journal_length, words);
-        let half = words.len() / 2;
+        let (half, all) = (words.len() / 2, words.len());
         slots.write(slot, 0, &words[..half]);
         self.host.reach(Point::CheckpointHalfWritten)?;
-        slots.write(slot, half, &words[half..]);
+        slots.write(slot, half, &words[half..all]);
         self.host.reach(Point::CheckpointWritten)?;
         let books = self.node.books();
         let header = SlotHeader {
@@ -87,6 +84,16 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         Ok(())
     }
 
+    /// Mirrors what is due. Done between stretches of an interval too: a peer takes no further checkpoint before this one
+    /// is mirrored, and an interval of dense work is longer than the time in which the next is due.
+    pub(super) fn mirror_peers(&mut self) -> Result<bool, MemberError> {
+        let mut worked = false;
+        for peer in self.peers.clone() {
+            worked |= self.mirror(peer)?;
+        }
+        Ok(worked)
+    }
+
     /// Copies the newest checkpoint of `peer` if it is newer than the copy here and it is this torus's turn: the next in
     /// the rotation copies first. Returns whether it did.
     fn mirror(&mut self, peer: Torus) -> Result<bool, MemberError> {
@@ -111,23 +118,16 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let Some(mirror) = self.segment.own.mirrors[peer.index()].as_ref() else {
             return Ok(false);
         };
-        let words = &mut self.buffers.checkpoint;
-        words.clear();
-        words.resize((header.bytes / 8) as usize, 0);
-        region.checkpoints.read(from, 0, words);
-        if hash::words(words) != header.hash {
-            return Ok(false);
-        }
         let to = held.other();
         mirror.invalidate(to);
         self.host.reach(Point::MirrorInvalidated)?;
-        let half = words.len() / 2;
-        mirror.write(to, 0, &words[..half]);
+        let (half, all) = (header.data_words() / 2, header.data_words());
+        mirror.copy(to, region.checkpoints, from, 0..half);
         self.host.reach(Point::MirrorHalfCopied)?;
-        mirror.write(to, half, &words[half..]);
+        mirror.copy(to, region.checkpoints, from, half..all);
         self.host.reach(Point::MirrorCopied)?;
-        mirror.reader().read(to, 0, words);
-        if hash::words(words) != header.hash {
+        // What is hashed is the copy: a torn or damaged original shows in it as well.
+        if mirror.reader().hash(to, all) != header.hash {
             return Ok(false);
         }
         mirror.publish(to, &header);

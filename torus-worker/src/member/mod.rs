@@ -78,17 +78,6 @@ pub trait Host {
     fn reach(&mut self, point: Point) -> Result<(), Killed>;
 }
 
-/// The host of a worker process: real signals end it, nothing else.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Process;
-
-impl Host for Process {
-    #[inline]
-    fn reach(&mut self, _: Point) -> Result<(), Killed> {
-        Ok(())
-    }
-}
-
 /// Why a member cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
@@ -245,6 +234,9 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
 
     /// Executes a stretch of the open interval, and closes it at its end.
     fn execute(&mut self, budget: u64) -> Result<Step, MemberError> {
+        if !self.is_replaying() {
+            self.mirror_peers()?;
+        }
         if self.node.run(budget)? == Progress::Done {
             self.host.reach(Point::Executed)?;
             self.inside = false;
@@ -324,6 +316,11 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     /// The segment's views.
     pub fn segment(&self) -> &WorkerSegment<'s> {
         &self.segment
+    }
+
+    /// What surrounds this member.
+    pub fn host(&self) -> &H {
+        &self.host
     }
 
     /// The torus of this member.

@@ -14,6 +14,7 @@
 //! ```
 
 mod arguments;
+mod budget;
 pub mod describe;
 mod registry;
 mod run;

@@ -12,10 +12,11 @@ use shm_layout::sys::{clock, process, signals};
 use shm_layout::torus::Torus;
 
 use crate::journal::{FileJournal, JournalError};
-use crate::member::{Member, MemberError, Process, Step};
+use crate::member::{Member, MemberError, Step};
 use crate::model::Model;
 
 use super::arguments::Run;
+use super::budget::{CheckpointBudget, Timekeeper};
 use super::registry::{ModelEntry, find};
 use super::wait::{Doorbells, Next, Waiter, wake_peers};
 
@@ -35,8 +36,6 @@ pub mod exit_code {
 const STRETCH: u64 = 65_536;
 /// How long a successor waits for its predecessor's lock, which the kernel releases when it has torn the process down.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-/// The shortest time between two checkpoints that the budget asks for.
-const CHECKPOINT_PAUSE_NS: u64 = 5_000_000;
 
 /// What a worker was started with, after the segment has been verified.
 pub(super) struct Context {
@@ -176,8 +175,14 @@ fn live<M: Model>(context: &Context, segment: shm_layout::region::WorkerSegment<
     let torus = context.torus;
     let path = names::journal_path(config, torus);
     let journal = FileJournal::open(&path, config, torus)?;
-    let mut member: Member<'_, M, _, _> =
-        Member::rehydrate(segment, config, torus, journal, Process, context.incarnation)?;
+    let mut member: Member<'_, M, _, _> = Member::rehydrate(
+        segment,
+        config,
+        torus,
+        journal,
+        Timekeeper::default(),
+        context.incarnation,
+    )?;
     let status = &member.segment().own.status;
     status.set_loaded_ns(clock::monotonic_ns());
     status.set_phase(if member.is_replaying() {
@@ -195,11 +200,11 @@ fn live<M: Model>(context: &Context, segment: shm_layout::region::WorkerSegment<
 
 /// Calls [`Member::advance`] until the run has ended; beats, waits and keeps the checkpoint budget in between.
 fn drive<M: Model>(
-    member: &mut Member<'_, M, FileJournal, Process>,
+    member: &mut Member<'_, M, FileJournal, Timekeeper>,
     config: &RunConfig,
 ) -> Result<(), Failure> {
     let mut waiter = Waiter::new(config.tori.into());
-    let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille);
+    let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille, clock::monotonic_ns());
     let mut stage = Stage::Replaying;
     loop {
         let before = clock::monotonic_ns();
@@ -220,7 +225,7 @@ fn drive<M: Model>(
 
 /// Makes a step, and passes the time if there is nothing to do.
 fn advance<M: Model>(
-    member: &mut Member<'_, M, FileJournal, Process>,
+    member: &mut Member<'_, M, FileJournal, Timekeeper>,
     waiter: &mut Waiter,
 ) -> Result<Step, Failure> {
     let mut step = step(member)?;
@@ -240,7 +245,7 @@ fn advance<M: Model>(
     Ok(step)
 }
 
-fn step<M: Model>(member: &mut Member<'_, M, FileJournal, Process>) -> Result<Step, Failure> {
+fn step<M: Model>(member: &mut Member<'_, M, FileJournal, Timekeeper>) -> Result<Step, Failure> {
     let step = member.advance(STRETCH)?;
     if member.take_rang() {
         wake_peers(member.segment(), member.torus());
@@ -259,7 +264,7 @@ enum Stage {
 
 impl Stage {
     /// The next stage, with its time in the status cell.
-    fn next<M: Model>(self, member: &Member<'_, M, FileJournal, Process>, now_ns: u64) -> Self {
+    fn next<M: Model>(self, member: &Member<'_, M, FileJournal, Timekeeper>, now_ns: u64) -> Self {
         let segment = member.segment();
         let status = &segment.own.status;
         match self {
@@ -279,57 +284,5 @@ impl Stage {
             }
             stage => stage,
         }
-    }
-}
-
-/// Asks for checkpoints so often that they, and the mirroring of the peers', take their share of the run time.
-struct CheckpointBudget {
-    permille: u64,
-    last_ns: u64,
-    pause_ns: u64,
-    taken: u64,
-    mirrored: [u64; 3],
-    cost_ns: u64,
-}
-
-impl CheckpointBudget {
-    fn new(permille: u32) -> Self {
-        let pause_ns = CHECKPOINT_PAUSE_NS;
-        Self {
-            permille: u64::from(permille).max(1),
-            last_ns: clock::monotonic_ns(),
-            pause_ns,
-            taken: 0,
-            mirrored: [0; 3],
-            cost_ns: 0,
-        }
-    }
-
-    fn request<M: Model>(&mut self, member: &mut Member<'_, M, FileJournal, Process>, now_ns: u64) {
-        if now_ns - self.last_ns >= self.pause_ns && !member.checkpoint_requested() {
-            member.request_checkpoint();
-        }
-    }
-
-    /// Attributes the time of a step that took a checkpoint or copied one.
-    fn account<M: Model>(&mut self, member: &Member<'_, M, FileJournal, Process>, before_ns: u64) {
-        let status = &member.segment().own.status;
-        let mirrored = Torus::ALL.map(|torus| status.reader().mirrored(torus));
-        let taken = member.newest_checkpoint();
-        if taken == self.taken && mirrored == self.mirrored {
-            return;
-        }
-        let now_ns = clock::monotonic_ns();
-        let cost = now_ns.saturating_sub(before_ns);
-        self.cost_ns += cost;
-        if taken == self.taken {
-            status.set_mirror_ns_total(status.reader().mirror_ns_total() + cost);
-        } else {
-            status.set_checkpoint_ns_total(status.reader().checkpoint_ns_total() + cost);
-            self.pause_ns = (self.cost_ns * 1000 / self.permille).max(CHECKPOINT_PAUSE_NS);
-            self.cost_ns = 0;
-            self.last_ns = now_ns;
-        }
-        (self.taken, self.mirrored) = (taken, mirrored);
     }
 }

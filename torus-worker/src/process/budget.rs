@@ -1,0 +1,124 @@
+//! The checkpoint budget: how often a worker takes a checkpoint by itself.
+//!
+//! Checkpoints and the mirroring of the peers' take their share of the run time, by default 2 %. What they cost is
+//! measured in processor time: where there are more workers than cores, a worker is taken off its core in the middle of
+//! every other checkpoint, and by the wall clock that looked like 4 ms for less than one of work.
+
+use shm_layout::sys::clock;
+
+use crate::journal::Journal;
+use crate::member::{Host, Killed, Member, Point};
+use crate::model::Model;
+
+/// The shortest time between two checkpoints that the budget asks for.
+const PAUSE_NS: u64 = 5_000_000;
+
+/// The host of a worker process: real signals end it, nothing else. It takes the time of checkpoints and mirrors.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Timekeeper {
+    begun_ns: u64,
+    /// Processor time spent taking checkpoints, in ns.
+    pub checkpoint_ns: u64,
+    /// Processor time spent copying and verifying mirrors, in ns.
+    pub mirror_ns: u64,
+}
+
+impl Host for Timekeeper {
+    #[inline]
+    fn reach(&mut self, point: Point) -> Result<(), Killed> {
+        match point {
+            Point::CheckpointInvalidated | Point::MirrorInvalidated => self.begun_ns = clock::thread_cpu_ns(),
+            Point::CheckpointPublished => self.checkpoint_ns += clock::thread_cpu_ns() - self.begun_ns,
+            Point::MirrorPublished => self.mirror_ns += clock::thread_cpu_ns() - self.begun_ns,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Asks for checkpoints so often that they, and the mirroring of the peers', take their share of the run time.
+pub(super) struct CheckpointBudget {
+    permille: u64,
+    /// The newest checkpoint, and what had been spent when it was taken.
+    taken: u64,
+    spent_ns: u64,
+    /// The wall clock before which no other is asked for.
+    due_ns: u64,
+    seen: Timekeeper,
+}
+
+impl CheckpointBudget {
+    pub(super) fn new(permille: u32, now_ns: u64) -> Self {
+        Self {
+            permille: u64::from(permille).max(1),
+            taken: 0,
+            spent_ns: 0,
+            due_ns: now_ns + PAUSE_NS,
+            seen: Timekeeper::default(),
+        }
+    }
+
+    /// Requests a checkpoint if one is due.
+    pub(super) fn request<M: Model, J: Journal>(
+        &self,
+        member: &mut Member<'_, M, J, Timekeeper>,
+        now_ns: u64,
+    ) {
+        if now_ns >= self.due_ns && !member.checkpoint_requested() {
+            member.request_checkpoint();
+        }
+    }
+
+    /// Takes in what the step that began at `now_ns` cost, and plans the next checkpoint after one.
+    pub(super) fn account<M: Model, J: Journal>(
+        &mut self,
+        member: &Member<'_, M, J, Timekeeper>,
+        now_ns: u64,
+    ) {
+        let host = *member.host();
+        let spent_ns = host.checkpoint_ns + host.mirror_ns;
+        if spent_ns == self.seen.checkpoint_ns + self.seen.mirror_ns {
+            return;
+        }
+        self.seen = host;
+        let status = &member.segment().own.status;
+        status.set_checkpoint_ns_total(host.checkpoint_ns);
+        status.set_mirror_ns_total(host.mirror_ns);
+        if member.newest_checkpoint() != self.taken {
+            self.taken = member.newest_checkpoint();
+            self.due_ns = now_ns + pause(spent_ns - self.spent_ns, self.permille);
+            self.spent_ns = spent_ns;
+        }
+    }
+}
+
+/// The run time after which so much processor time is worth spending again.
+fn pause(cost_ns: u64, permille: u64) -> u64 {
+    (cost_ns * 1000 / permille).max(PAUSE_NS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_gives_the_cost_its_share_and_is_never_short() {
+        assert_eq!(pause(400_000, 20), 20_000_000);
+        assert_eq!(pause(400_000, 100), PAUSE_NS);
+        assert_eq!(pause(0, 20), PAUSE_NS);
+    }
+
+    #[test]
+    fn a_checkpoint_is_timed_from_its_first_change_to_its_publication() {
+        let mut host = Timekeeper::default();
+        let mut reach = |point| host.reach(point).expect("nobody is killed here");
+        reach(Point::CheckpointInvalidated);
+        let begin = clock::thread_cpu_ns();
+        while clock::thread_cpu_ns() < begin + 100_000 {}
+        reach(Point::CheckpointPublished);
+        reach(Point::MirrorInvalidated);
+        reach(Point::MirrorPublished);
+        assert!(host.checkpoint_ns >= 100_000);
+        assert!(host.mirror_ns < host.checkpoint_ns);
+    }
+}
