@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use shm_layout::torus::Torus;
+use torus_worker::node::constraints::ConstraintKind;
 
 use crate::{exit, help, text::parse};
 
@@ -33,6 +34,9 @@ pub enum Command {
     /// Put one event into a run from outside and wait until it counts
     #[command(after_help = help::INJECT)]
     Inject(InjectArgs),
+    /// Set a value that all tori hold, remove one, or list them
+    #[command(after_help = help::CONSTRAIN)]
+    Constrain(ConstrainArgs),
     /// Kill the worker of a torus (to see it come back), or send it another signal
     #[command(after_help = help::KILL)]
     Kill(KillArgs),
@@ -198,6 +202,41 @@ pub struct InjectArgs {
     /// Wait for nothing: a full lane is an error, and so is nothing that happens later
     #[arg(long)]
     pub no_wait: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which run
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// Options of `constrain`.
+#[derive(Debug, Clone, Args)]
+pub struct ConstrainArgs {
+    /// The torus that sets it: A, B or C; it binds all
+    #[arg(value_parser = parse::torus, required_unless_present = "list")]
+    pub torus: Option<Torus>,
+    /// What to hold: event-rate (per 1000 ticks), pending, active or invariant (the model's conserved total)
+    #[arg(long, value_name = "KIND", value_parser = parse::constraint_kind)]
+    pub kind: Option<ConstraintKind>,
+    /// The value to hold, on each torus
+    #[arg(long, value_name = "V", value_parser = parse::whole::<i64>, allow_hyphen_values = true, requires = "tolerance")]
+    pub value: Option<i64>,
+    /// The deviation allowed
+    #[arg(long, value_name = "T", value_parser = parse::whole::<u64>, requires = "value")]
+    pub tolerance: Option<u64>,
+    /// The entry to set or remove, instead of the one that holds this kind or an empty one
+    #[arg(long, value_name = "ENTRY", value_parser = clap::value_parser!(usize))]
+    pub entry: Option<usize>,
+    /// Remove what this torus has set: all of a --kind, or one --entry
+    #[arg(long, conflicts_with_all = ["value", "tolerance"])]
+    pub remove: bool,
+    /// Show all constraints and how each torus stands to them
+    #[arg(long, conflicts_with_all = ["torus", "kind", "value", "tolerance", "entry", "remove"])]
+    pub list: bool,
+    /// Give up after this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "30s")]
+    pub timeout: Duration,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -54,6 +54,26 @@ Exit codes:
   4  no such run
   7  timed out";
 
+/// What `constrain --help` ends with.
+pub const CONSTRAIN: &str = "\
+Examples:
+  braid-supervisor constrain A --kind pending --value 20000 --tolerance 500
+  braid-supervisor constrain B --kind invariant --value=-1000 --tolerance 10
+  braid-supervisor constrain A --remove --kind pending
+  braid-supervisor constrain --list
+
+Returns when the frame that took the command in is committed, and prints the boundary. The torus
+carries the entry in its projections, and it binds the others when they take the next one in.
+Each torus has entries of its own among the sixteen: A 0, 3, ..., B 1, 4, ..., C 2, 5, ...
+
+Exit codes:
+  0  taken in (with --list: shown)
+  1  failed: no empty entry is left
+  2  usage
+  3  the run does not run, or has no supervisor
+  4  no such run
+  7  timed out";
+
 /// What `kill --help` ends with.
 pub const KILL: &str = "\
 Examples:

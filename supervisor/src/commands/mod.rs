@@ -1,10 +1,13 @@
 //! The commands, one file each. Each takes its options and returns an exit code or an error that has one.
 
 mod clean;
+mod commit;
+mod constrain;
 mod inject;
 mod kill;
 mod ls;
 mod run_script;
+mod send;
 mod start;
 mod status;
 mod stop;
@@ -22,6 +25,7 @@ pub fn run(command: Command) -> Exit {
         Command::Start(args) => start::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Inject(args) => inject::run(&args),
+        Command::Constrain(args) => constrain::run(&args),
         Command::Kill(args) => kill::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Stop(args) => stop::run(&args),

@@ -11,6 +11,7 @@ use shm_layout::status::{Phase, StatusReader};
 use shm_layout::stop::NO_STOP;
 use shm_layout::sys::clock;
 
+use super::constraints;
 use super::recovery::{Recovery, from_record};
 use super::run::{
     CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState, SCHEMA_VERSION,
@@ -156,6 +157,7 @@ fn torus(
         history_digest: frame.as_ref().map(|frame| show::digest(frame.history_digest())),
         state_digest: state_digest(region, state),
         recoveries,
+        constraints: frame.as_ref().map_or(Vec::new(), constraints::of_frame),
         checkpoints: checkpoints(status),
         memory: MemoryReport {
             resident_bytes: pid.and_then(resident_bytes),

@@ -1,6 +1,7 @@
 //! What is known of a run, as one value: read from the segment, shown as JSON, as a table, or as the summary.
 
 pub mod collect;
+pub mod constraints;
 pub mod human;
 pub mod recovery;
 pub mod run;

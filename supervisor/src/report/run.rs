@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::constraints::ConstraintReport;
 use super::recovery::Recovery;
 
 /// Version of this schema.
@@ -154,6 +155,8 @@ pub struct TorusReport {
     pub state_digest: Option<String>,
     /// Its recoveries, oldest first, as far as the log reaches back.
     pub recoveries: Vec<Recovery>,
+    /// The constraints that bind it.
+    pub constraints: Vec<ConstraintReport>,
     /// Its checkpoints.
     pub checkpoints: CheckpointReport,
     /// Its memory.
@@ -246,6 +249,7 @@ pub(crate) mod tests {
             history_digest: Some("00000000000000aa".into()),
             state_digest: Some("00000000000000bb".into()),
             recoveries: vec![super::super::recovery::tests::sample()],
+            constraints: Vec::new(),
             checkpoints: CheckpointReport {
                 boundary: 9,
                 safe: 9,

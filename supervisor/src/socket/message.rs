@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages. A supervisor answers another version with [`Response::Refused`].
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// A message with the version it was written for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,13 @@ pub enum Request {
         torus: u8,
         /// The signal's number.
         signal: i32,
+    },
+    /// Put a command that changes the simulated state into the supervisor's lane.
+    Command {
+        /// The torus that takes it in, 0 to 2.
+        torus: u8,
+        /// The words of the lane entry.
+        entry: [u64; 4],
     },
 }
 
@@ -52,6 +59,13 @@ pub enum Response {
     },
     /// There is no living worker to signal.
     NoWorker,
+    /// The command stands in lane 0 of its torus.
+    Queued {
+        /// Its position there.
+        position: u64,
+    },
+    /// Lane 0 of that torus is full: it has to secure earlier commands first.
+    LaneFull,
     /// It cannot be done, and why.
     Refused(String),
 }
@@ -116,6 +130,10 @@ mod tests {
             Request::Ping,
             Request::Stop,
             Request::Kill { torus: 2, signal: 9 },
+            Request::Command {
+                torus: 1,
+                entry: [u64::MAX, 0, 3, 1],
+            },
         ] {
             assert_eq!(decode::<Request>(&encode(&request)), Ok(request));
         }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use shm_layout::torus::Torus;
+use torus_worker::node::constraints::ConstraintKind;
 
 /// A span of wall-clock time: `250ms`, `2s`, `1m30s`, `2h`; a bare number is seconds.
 ///
@@ -144,6 +145,17 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
 pub fn torus(text: &str) -> Result<Torus, String> {
     let upper = text.to_ascii_uppercase();
     Torus::from_letter(&upper).ok_or_else(|| format!("there is no torus '{text}'; the tori are A, B and C"))
+}
+
+/// What a constraint holds.
+///
+/// # Errors
+/// A sentence naming all kinds.
+pub fn constraint_kind(text: &str) -> Result<ConstraintKind, String> {
+    ConstraintKind::from_name(text).ok_or_else(|| {
+        let names = ConstraintKind::ALL.map(ConstraintKind::name).join(", ");
+        format!("there is no kind of constraint '{text}'; the kinds are {names}")
+    })
 }
 
 /// How many tori a run has: 1 or 3.

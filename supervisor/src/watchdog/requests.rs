@@ -1,6 +1,9 @@
 //! What other commands ask for over the control socket.
 
+use shm_layout::record::LaneEntry;
 use shm_layout::torus::Torus;
+use torus_worker::member::is_acceptable;
+use torus_worker::node::command::COMMAND_LANE;
 
 use super::Watchdog;
 use super::kernel_view;
@@ -30,6 +33,35 @@ impl Watchdog<'_> {
                 }
             }
             Request::Kill { torus, signal } => self.signal_worker(torus, signal),
+            Request::Command { torus, entry } => self.queue_command(torus, bytemuck::cast(entry)),
+        }
+    }
+
+    /// Puts a command into lane 0 of a torus. Nothing else writes there: whoever holds the run lock is its one writer.
+    fn queue_command(&mut self, torus: u8, entry: LaneEntry) -> Response {
+        let index = usize::from(torus);
+        let segment = self.post.segment;
+        let (Some(lane), Some(region)) = (segment.lane_zero.get(index), segment.regions.get(index)) else {
+            return Response::Refused(format!("this run has {} tori", segment.regions.len()));
+        };
+        let cells = self
+            .post
+            .config
+            .sides
+            .iter()
+            .map(|side| u64::from(*side))
+            .product();
+        if entry.kind == LaneEntry::EVENT || !is_acceptable(COMMAND_LANE, &entry, cells) {
+            return Response::Refused(format!(
+                "an entry of kind {} that this supervisor does not know as a command; use the braid-supervisor that \
+                 started the run",
+                entry.kind
+            ));
+        }
+        let position = lane.head();
+        match lane.push(&[entry], region.status.lane_free(COMMAND_LANE as usize)) {
+            Ok(()) => Response::Queued { position },
+            Err(_) => Response::LaneFull,
         }
     }
 

@@ -30,6 +30,8 @@ use crate::model::Model;
 use crate::node::{Injection, Node, NodeError};
 use crate::setup::SetupError;
 
+pub use take_in::is_acceptable;
+
 /// The named instants at which a crash leaves the segment in a state of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say what has just been done")]

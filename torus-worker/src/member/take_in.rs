@@ -8,6 +8,7 @@ use shm_layout::torus::Torus;
 
 use crate::journal::{Journal, Record, frame as frame_record};
 use crate::model::Model;
+use crate::node::command::{COMMAND_LANE, Command};
 use crate::node::{Injection, Intake, LANES_MAX};
 
 use super::{Host, Member, MemberError, Point, Step, Wait};
@@ -209,31 +210,36 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     /// Reads entries from all lanes into the buffer, as many as there are and fit. Returns the new positions. An entry
-    /// that no client library writes (an unknown kind, a cell that is not there) is passed over.
+    /// that no client library writes (an unknown kind, a command in a client's lane, a cell that is not there) is passed
+    /// over.
     fn gather_lanes(&mut self) -> [u64; LANES_MAX] {
         let mut positions = self.node.books().lane_positions;
         let kernel = self.node.kernel();
         let cells = kernel.world().lattice.cells() as u64;
-        // Half of the free room: clients wait in their lanes rather than stop the run at its capacity.
+        // Half of the free room: clients wait in their lanes rather than stop the run at its capacity. Commands need none.
         let mut room = u64::from(self.config.capacity.pending).saturating_sub(kernel.pending()) / 2;
         let injected = &mut self.buffers.injected;
         injected.clear();
         for (lane, reader) in self.segment.lanes.iter().enumerate() {
             let position = &mut positions[lane];
-            let available = reader
-                .head()
-                .saturating_sub(*position)
-                .min(reader.entries() as u64);
-            let end = *position + available.min(room);
+            let end = *position
+                + reader
+                    .head()
+                    .saturating_sub(*position)
+                    .min(reader.entries() as u64);
             while *position < end {
                 let entry = reader.read(*position);
+                let is_event = entry.kind == LaneEntry::EVENT;
+                if is_event && room == 0 {
+                    break;
+                }
                 *position += 1;
-                if is_acceptable(&entry, cells) {
+                if is_acceptable(lane as u32, &entry, cells) {
                     injected.push(Injection {
                         lane: lane as u32,
                         entry,
                     });
-                    room = room.saturating_sub(1);
+                    room -= u64::from(is_event);
                 }
             }
         }
@@ -276,7 +282,10 @@ pub(super) fn read_own(
         .any(|ring| ring.read(torus, n, frame).is_ok())
 }
 
-/// Whether an entry can be queued on a lattice of `cells` cells.
-pub fn is_acceptable(entry: &LaneEntry, cells: u64) -> bool {
-    entry.kind == 0 && u64::from(entry.dst) < cells && entry.at <= INJECT_AT_MAX
+/// Whether an entry can be taken in on a lattice of `cells` cells: an event, or a command in the supervisor's lane.
+pub fn is_acceptable(lane: u32, entry: &LaneEntry, cells: u64) -> bool {
+    match entry.kind {
+        LaneEntry::EVENT => u64::from(entry.dst) < cells && entry.at <= INJECT_AT_MAX,
+        _ => lane == COMMAND_LANE && Command::of(entry).is_some(),
+    }
 }

@@ -3,6 +3,7 @@
 //! Packed and independent of capacities: a checkpoint taken at one capacity loads at a larger one. Each part of a node
 //! has a section, which it writes and reads itself; the kernel's is the last.
 
+use super::constraints::Constraints;
 use super::{Books, LANES_MAX, Node};
 use crate::kernel::{Kernel, LoadError};
 use crate::model::{Model, World};
@@ -11,13 +12,13 @@ use shm_layout::config::Capacity;
 /// "BRAIDCKP", little-endian.
 const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDCKP");
 /// Raised whenever the meaning of the words changes.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Magic, version, torus, journal length.
 const HEAD_WORDS: usize = 4;
 
 /// The largest checkpoint of a torus in words.
 pub fn words_max<M: Model>(world: &World, capacity: &Capacity) -> usize {
-    HEAD_WORDS + Books::WORDS + Kernel::<M>::checkpoint_words_max(world, capacity)
+    HEAD_WORDS + Books::WORDS + Constraints::WORDS + Kernel::<M>::checkpoint_words_max(world, capacity)
 }
 
 /// Words of a checkpoint that are still to be read.
@@ -56,6 +57,7 @@ impl<M: Model> Node<M> {
         out.clear();
         out.extend_from_slice(&[MAGIC, VERSION, self.torus.index() as u64, journal_length]);
         self.books.save(out);
+        self.constraints.save(out);
         self.kernel.save(out);
     }
 
@@ -70,8 +72,10 @@ impl<M: Model> Node<M> {
             return Err(LoadError::Magic { found: magic });
         }
         let books = Books::load(&mut words)?;
+        let constraints = Constraints::load(&mut words)?;
         self.kernel.load(words.rest)?;
         self.books = books;
+        self.constraints = constraints;
         Ok(journal_length)
     }
 }

@@ -6,6 +6,8 @@
 
 pub mod calendar;
 pub mod checkpoint;
+pub mod command;
+pub mod constraints;
 pub mod coupling;
 mod intake;
 
@@ -19,6 +21,8 @@ pub use self::calendar::Calendar;
 pub use self::intake::{Injection, Intake};
 use crate::kernel::{Kernel, KernelError, Progress};
 use crate::model::{Coupling, Model};
+use command::{COMMAND_LANE, Command};
+use constraints::Constraints;
 use coupling::Gain;
 
 /// How many injection lanes a torus can have.
@@ -82,6 +86,7 @@ pub struct Node<M: Model> {
     gain: Gain,
     tolerance: u32,
     books: Books,
+    constraints: Constraints,
     faces: Vec<i32>,
 }
 
@@ -114,6 +119,7 @@ impl<M: Model> Node<M> {
             gain,
             tolerance: config.tolerance,
             books: Books::default(),
+            constraints: Constraints::default(),
             faces,
         }
     }
@@ -166,6 +172,7 @@ impl<M: Model> Node<M> {
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()].filter(|frame| frame.has_projection()) {
                 self.couple(peer, frame)?;
+                self.constraints.take_over(peer, frame);
             }
         }
         for peer in self.torus.peers(self.tori) {
@@ -174,7 +181,7 @@ impl<M: Model> Node<M> {
             }
         }
         for injection in intake.injected {
-            self.inject(injection.entry)?;
+            self.take_entry(injection)?;
         }
         self.books.lane_positions = intake.lane_positions;
         Ok(())
@@ -267,11 +274,23 @@ impl<M: Model> Node<M> {
         outcome
     }
 
+    /// Takes in one entry of a lane: an event, or a command in the supervisor's lane.
+    fn take_entry(&mut self, injection: &Injection) -> Result<(), NodeError> {
+        let Injection { lane, entry } = *injection;
+        match Command::of(&entry).filter(|_| lane == COMMAND_LANE) {
+            Some(command) => {
+                self.command(command);
+                Ok(())
+            }
+            None => self.inject(lane, entry),
+        }
+    }
+
     /// Queues an event from outside at the later of the time it asks for and this boundary.
-    fn inject(&mut self, entry: LaneEntry) -> Result<(), NodeError> {
-        if entry.kind != 0 || entry.dst >= self.kernel.world().lattice.cells() {
+    fn inject(&mut self, lane: u32, entry: LaneEntry) -> Result<(), NodeError> {
+        if entry.kind != LaneEntry::EVENT || entry.dst >= self.kernel.world().lattice.cells() {
             return Err(self.foreign(format!(
-                "lane entry of kind {} for cell {}",
+                "entry of kind {} for cell {} in lane {lane}",
                 entry.kind, entry.dst
             )));
         }
@@ -333,6 +352,7 @@ impl<M: Model> Node<M> {
             frame.set_strand_hash(peer, hash::events(events));
         }
         frame.set_lane_positions(&self.books.lane_positions);
+        self.constraints.publish(frame);
         if n % 3 == self.torus.index() as u64 {
             self.kernel.face_into(&mut self.faces);
             frame.set_projection(&self.faces);
@@ -350,6 +370,7 @@ impl<M: Model> Node<M> {
         words.extend_from_slice(&books.received);
         words.extend_from_slice(&books.peer_chains);
         words.extend_from_slice(&books.lane_positions);
+        self.constraints.digest_into(&mut words);
         hash::words(&words)
     }
 }

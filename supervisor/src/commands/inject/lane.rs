@@ -23,12 +23,8 @@ impl Client<'_> {
             if candidates.is_empty() || self.args.no_wait {
                 return Err(self.no_lane());
             }
-            if self.time_is_up() {
-                let what = "no lane became free".to_owned();
-                return Err(CommandError::TimedOut {
-                    what,
-                    limit: self.args.timeout,
-                });
+            if self.commit.time_is_up() {
+                return Err(self.commit.timed_out("no lane became free"));
             }
             pause.sleep();
         }

@@ -1,9 +1,8 @@
 //! `inject`: one event from outside, through a lane, until the frame that took it in is committed.
 
-mod boundary;
 mod lane;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use shm_layout::control::RunState;
@@ -13,21 +12,20 @@ use shm_layout::region::RegionReader;
 use shm_layout::segment::SegmentFile;
 use torus_worker::kernel::Lattice;
 
+use super::commit::{Commit, Pause};
 use super::kill::check_torus;
 use crate::cli::InjectArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::life;
 use crate::output;
-use crate::report::collect::newest_frame;
 use crate::start::rules::Life;
 use crate::target::Target;
 
 /// Latest tick that can be asked for.
 const AT_MAX: u64 = 1 << 62;
-/// How often the run is looked at, at first; longer waits look less often.
-const PERIOD_MIN: Duration = Duration::from_micros(100);
-const PERIOD_MAX: Duration = Duration::from_millis(5);
+/// What had not happened when an event is waited for in vain.
+const NOT_COMMITTED: &str = "the event was not committed";
 
 /// What came of it, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]
@@ -55,10 +53,15 @@ pub fn run(args: &InjectArgs) -> Result<Exit, CommandError> {
         Some(entry(args, &file)?)
     };
     check_running(&file, args)?;
+    let commit = Commit {
+        file: &file,
+        begin,
+        limit: args.timeout,
+    };
     let client = Client {
         file: &file,
         args,
-        begin,
+        commit,
     };
     let outcome = match entry {
         Some(entry) => client.inject(entry)?,
@@ -105,7 +108,7 @@ fn check_running(file: &SegmentFile, args: &InjectArgs) -> Result<(), CommandErr
 struct Client<'a> {
     file: &'a SegmentFile,
     args: &'a InjectArgs,
-    begin: Instant,
+    commit: Commit<'a>,
 }
 
 impl Client<'_> {
@@ -124,11 +127,15 @@ impl Client<'_> {
         let boundary = match self.args.no_wait {
             true => None,
             false => {
-                self.await_commit(region, lane, position)?;
-                Some(self.boundary_of(region, lane, position)?)
+                self.commit.await_commit(region, lane, position, NOT_COMMITTED)?;
+                Some(self.commit.boundary_of(region, lane, position)?)
             }
         };
-        let committed = self.args.client.is_some().then(|| self.committed(region, lane));
+        let committed = self
+            .args
+            .client
+            .is_some()
+            .then(|| self.commit.committed(region, lane));
         Ok(self.outcome(lane, boundary, committed, position + 1))
     }
 
@@ -140,7 +147,7 @@ impl Client<'_> {
         entry: LaneEntry,
     ) -> Result<(), CommandError> {
         let what = format!("lane {lane} is full and did not get room");
-        self.until(&what, || {
+        self.commit.until(&what, || {
             match writer.push(&[entry], region.status.lane_free(lane as usize)) {
                 Ok(()) => Ok(Some(())),
                 Err(full) if self.args.no_wait => {
@@ -163,13 +170,16 @@ impl Client<'_> {
         };
         let pushed = lane.get(index).map_or(0, LaneReader::head);
         if pushed > 0 && !self.args.no_wait && life::of(self.file)? != Life::Dead {
-            match self.await_commit(region, number, pushed - 1) {
+            match self
+                .commit
+                .await_commit(region, number, pushed - 1, NOT_COMMITTED)
+            {
                 // It ended meanwhile: what is committed now is all there is.
                 Ok(()) | Err(CommandError::NotRunning(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        let committed = self.committed(region, number);
+        let committed = self.commit.committed(region, number);
         // What reached the lane of a stopped run too late for the stop counts after a resume; a finished run has none.
         let is_over = views.control.run_state() == Some(RunState::Finished);
         if committed < pushed && !is_over && life::of(self.file)? == Life::Dead {
@@ -183,11 +193,6 @@ impl Client<'_> {
         Ok(self.outcome(number, None, Some(committed), pushed))
     }
 
-    fn committed(&self, region: &RegionReader<'_>, lane: u32) -> u64 {
-        let frame = newest_frame(region, self.file.config().face_cells());
-        frame.map_or(0, |frame| frame.lane_position(lane as usize))
-    }
-
     fn outcome(&self, lane: u32, boundary: Option<u64>, committed: Option<u64>, pushed: u64) -> Outcome {
         Outcome {
             schema_version: 1,
@@ -197,51 +202,6 @@ impl Client<'_> {
             committed,
             pushed,
         }
-    }
-
-    /// Waits until a committed frame has taken in the entry at `position`.
-    fn await_commit(&self, region: &RegionReader<'_>, lane: u32, position: u64) -> Result<(), CommandError> {
-        let what = "the event was not committed";
-        self.until(what, || {
-            Ok((self.committed(region, lane) > position).then_some(()))
-        })
-    }
-
-    /// Tries until there is a value, the time is up, or the run has ended.
-    fn until<T>(
-        &self,
-        what: &str,
-        mut attempt: impl FnMut() -> Result<Option<T>, CommandError>,
-    ) -> Result<T, CommandError> {
-        let mut pause = Pause::new();
-        loop {
-            // In this order: what the last living process did is seen by the attempt after it.
-            let life = if pause.is_long() {
-                life::of(self.file)?
-            } else {
-                Life::Supervised
-            };
-            if let Some(value) = attempt()? {
-                return Ok(value);
-            }
-            if life == Life::Dead {
-                let name = &self.file.config().name;
-                return Err(CommandError::NotRunning(format!(
-                    "the run {name} ended before: {what}"
-                )));
-            }
-            if self.time_is_up() {
-                return Err(CommandError::TimedOut {
-                    what: what.to_owned(),
-                    limit: self.args.timeout,
-                });
-            }
-            pause.sleep();
-        }
-    }
-
-    fn time_is_up(&self) -> bool {
-        self.begin.elapsed() >= self.args.timeout
     }
 }
 
@@ -260,38 +220,5 @@ fn tell(args: &InjectArgs, outcome: &Outcome) {
             "{torus} client {client} committed {committed} pushed {}",
             outcome.pushed
         ));
-    }
-}
-
-/// A pause that grows.
-struct Pause(Duration);
-
-impl Pause {
-    fn new() -> Self {
-        Pause(PERIOD_MIN)
-    }
-
-    fn is_long(&self) -> bool {
-        self.0 >= PERIOD_MAX
-    }
-
-    fn sleep(&mut self) {
-        std::thread::sleep(self.0);
-        self.0 = (self.0 * 2).min(PERIOD_MAX);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_limit() {
-        let mut pause = Pause::new();
-        for _ in 0..10 {
-            pause.sleep();
-        }
-        assert!(pause.is_long());
-        assert_eq!(pause.0, PERIOD_MAX);
     }
 }

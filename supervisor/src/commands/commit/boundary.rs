@@ -1,4 +1,4 @@
-//! At which boundary an event was taken in: from the frames that the ring still holds, else from the journal.
+//! At which boundary an entry was taken in: from the frames that the ring still holds, else from the journal.
 
 use shm_layout::frame::Frame;
 use shm_layout::names::journal_path;
@@ -6,15 +6,18 @@ use shm_layout::region::RegionReader;
 use shm_layout::torus::Torus;
 use torus_worker::journal::{FileJournal, Record};
 
-use super::{Client, PERIOD_MIN};
+use super::{Commit, PERIOD_MIN};
 use crate::error::CommandError;
 
 /// Looks at a journal that its torus is just appending to.
 const JOURNAL_LOOKS: u32 = 50;
 
-impl Client<'_> {
+impl Commit<'_> {
     /// The boundary that took in the entry at `position`: the interval of the first frame beyond it.
-    pub(super) fn boundary_of(
+    ///
+    /// # Errors
+    /// When the ring no longer says it and the journal cannot be read.
+    pub fn boundary_of(
         &self,
         region: &RegionReader<'_>,
         lane: u32,
@@ -53,7 +56,7 @@ impl Client<'_> {
         first_beyond(&records, lane, position).ok_or_else(|| {
             let path = path.display();
             CommandError::Failed(format!(
-                "the event is committed, but the journal {path} does not say at which boundary"
+                "it is committed, but the journal {path} does not say at which boundary"
             ))
         })
     }
