@@ -21,6 +21,8 @@ pub const STATUS_WORDS: usize = 512;
 pub const STATUS_LANES: usize = 32;
 /// Bytes of the failure text.
 pub const FAILURE_BYTES: usize = 512;
+/// Outcomes of commands that move a process which the cell has room for.
+pub const MIGRATION_OUTCOMES: usize = 16;
 
 const PID: usize = 0;
 const INCARNATION: usize = 4;

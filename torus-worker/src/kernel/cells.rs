@@ -86,6 +86,13 @@ impl<C: Pod> Cells<C> {
         cell.state = state;
     }
 
+    /// Removes the process of a cell, if it has one.
+    pub(super) fn retire(&mut self, cell: u32) {
+        let target = &mut self.list[cell as usize].target;
+        self.active -= u32::from(target.is_present());
+        target.set_present(false);
+    }
+
     /// The process in a cell.
     pub(super) fn process(&self, cell: u32) -> Option<&C> {
         let cell = self.list.get(cell as usize)?;

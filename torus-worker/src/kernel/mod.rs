@@ -12,6 +12,7 @@ mod digest;
 mod edges;
 mod error;
 mod lattice;
+mod migrate;
 mod prefetch;
 mod route;
 mod setup;
@@ -28,6 +29,7 @@ mod world;
 pub use checkpoint::LoadError;
 pub use error::{KernelError, Resource, TIME_MAX};
 pub use lattice::{Lattice, LatticeError, SIDE_MAX, SIDE_MIN};
+pub use migrate::Belongings;
 pub use route::Outbox;
 pub use setup::Setup;
 pub use site::Site;
@@ -161,7 +163,7 @@ impl<M: Model> Kernel<M> {
 
     /// Pending events.
     pub fn pending(&self) -> u64 {
-        self.state.wheel.pending()
+        self.state.pending()
     }
 
     /// Active processes.
@@ -245,15 +247,15 @@ impl<M: Model> Kernel<M> {
             .processes()
             .map(|(_, process)| self.model.conserved_in_cell(process));
         let mut total = cells.fold(0, i64::wrapping_add);
-        self.state
-            .wheel
-            .visit(|_, event| total = total.wrapping_add(self.model.conserved_in_event(event)));
+        let mut add = |event: &Event| total = total.wrapping_add(self.model.conserved_in_event(event));
+        self.state.wheel.visit(|_, event| add(event));
+        self.state.held.iter().for_each(|event| add(&event.event()));
         total
     }
 
     /// All pending events in canonical order: by time, destination, source, payload. For dumps and tests.
     pub fn pending_events(&self) -> Vec<TimedEvent> {
-        let mut events = Vec::with_capacity(self.state.wheel.pending() as usize);
+        let mut events = self.state.held.clone();
         self.state.wheel.visit(|time, &Event { dst, src, payload }| {
             events.push(TimedEvent {
                 time,

@@ -311,6 +311,34 @@ impl Wheel {
         });
     }
 
+    /// Takes out all events for a cell, in no particular order. It rebuilds the wheel, and allocates.
+    #[cold]
+    pub(super) fn extract(&mut self, cell: u32) -> Vec<TimedEvent> {
+        let (mut extracted, mut others) = (Vec::new(), Vec::with_capacity(self.pending as usize));
+        self.visit(|time, &Event { dst, src, payload }| {
+            let event = TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            };
+            if dst == cell {
+                extracted.push(event);
+            } else {
+                others.push(event);
+            }
+        });
+        if !extracted.is_empty() {
+            let (base, overflown) = (self.base, self.overflown);
+            self.clear(base);
+            self.overflown = overflown;
+            for event in others {
+                self.push(event.time, event.event());
+            }
+        }
+        extracted
+    }
+
     /// Rebuilds the wheel around an earlier base. It allocates, and only a script that injects at the last executed
     /// time needs it: live intake is never earlier than the end of the run before it.
     #[cold]

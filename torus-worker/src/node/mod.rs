@@ -10,6 +10,7 @@ pub mod command;
 pub mod constraints;
 pub mod coupling;
 mod intake;
+pub mod migrate;
 
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
@@ -24,6 +25,7 @@ use crate::model::{Coupling, Model};
 use command::{COMMAND_LANE, Command};
 use constraints::Constraints;
 use coupling::Gain;
+use migrate::Migrations;
 
 /// How many injection lanes a torus can have.
 pub const LANES_MAX: usize = shm_layout::frame::FRAME_LANES;
@@ -87,6 +89,8 @@ pub struct Node<M: Model> {
     tolerance: u32,
     books: Books,
     constraints: Constraints,
+    migrations: Migrations,
+    balance_percent: Option<u32>,
     faces: Vec<i32>,
 }
 
@@ -120,6 +124,8 @@ impl<M: Model> Node<M> {
             tolerance: config.tolerance,
             books: Books::default(),
             constraints: Constraints::default(),
+            migrations: Migrations::default(),
+            balance_percent: config.balance_percent,
             faces,
         }
     }
@@ -156,6 +162,11 @@ impl<M: Model> Node<M> {
             .flatten()
     }
 
+    /// Whether `peer` takes in what is emitted for it in interval `n`.
+    pub fn reaches(&self, peer: Torus, _n: u64) -> bool {
+        peer != self.torus && peer.index() < usize::from(self.tori)
+    }
+
     /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval.
     ///
     /// # Errors
@@ -175,9 +186,11 @@ impl<M: Model> Node<M> {
                 self.constraints.take_over(peer, frame);
             }
         }
+        self.migrate(intake)?;
         for peer in self.torus.peers(self.tori) {
-            for event in intake.events[peer.index()] {
-                self.kernel.schedule(*event)?;
+            let events = intake.events[peer.index()].iter();
+            for event in events.filter(|event| !migrate::is_record(event)) {
+                self.deliver(*event)?;
             }
         }
         for injection in intake.injected {
@@ -212,6 +225,7 @@ impl<M: Model> Node<M> {
         let cells = self.kernel.world().lattice.cells();
         if let Some(event) = events
             .iter()
+            .filter(|event| !migrate::is_record(event))
             .find(|e| e.time < self.calendar.tick(b) || e.dst >= cells)
         {
             let what = format!(
@@ -278,10 +292,7 @@ impl<M: Model> Node<M> {
     fn take_entry(&mut self, injection: &Injection) -> Result<(), NodeError> {
         let Injection { lane, entry } = *injection;
         match Command::of(&entry).filter(|_| lane == COMMAND_LANE) {
-            Some(command) => {
-                self.command(command);
-                Ok(())
-            }
+            Some(command) => self.command(command),
             None => self.inject(lane, entry),
         }
     }
@@ -295,13 +306,12 @@ impl<M: Model> Node<M> {
             )));
         }
         let time = entry.at.max(self.calendar.tick(self.books.boundary));
-        self.kernel.schedule(TimedEvent {
+        self.deliver(TimedEvent {
             time,
             dst: entry.dst,
             src: entry.src,
             payload: entry.payload,
-        })?;
-        Ok(())
+        })
     }
 
     fn foreign(&self, what: String) -> NodeError {
@@ -371,6 +381,7 @@ impl<M: Model> Node<M> {
         words.extend_from_slice(&books.peer_chains);
         words.extend_from_slice(&books.lane_positions);
         self.constraints.digest_into(&mut words);
+        self.migrations.save(&mut words);
         hash::words(&words)
     }
 }
