@@ -116,6 +116,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             match self.gather_peer(peer, n, replay) {
                 Found::Yes => self.complain(peer, None),
                 Found::NotYet => return Ok(Some(Wait::Frame(peer))),
+                Found::Damaged if !self.owned => return Ok(Some(Wait::Region)),
                 Found::Damaged => {
                     self.complain(peer, Some(n));
                     return Ok(Some(Wait::Repair(peer)));
@@ -202,6 +203,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Tells the watchdog which peer's memory is damaged, so that its successor rewrites it; or takes that back.
     fn complain(&mut self, peer: Torus, damaged: Option<u64>) {
+        if !self.owned {
+            return;
+        }
         let word = damaged.map_or(0, |n| n + 1);
         let status = &self.segment.own.status;
         if status.reader().complaint(peer) != word {

@@ -132,6 +132,30 @@ fn one_torus_alone_recovers_from_its_own_two_slots() {
 }
 
 #[test]
+fn a_successor_that_began_before_its_predecessor_was_dead_begins_again_if_anything_was_committed_since() {
+    let mut random = Random::new(random::seed());
+    let mut successions = [0; 2];
+    for round in 0..150 {
+        let lag = 1 + random.below(4) as u32;
+        let plan = Plan {
+            heirs: true,
+            ..random_plan(&mut random)
+        };
+        let outcome = match round % 3 {
+            0 => exact::<Phold>(&phold(lag), &plan),
+            1 => exact::<Heat>(&heat(lag), &plan),
+            _ => exact::<Cascade>(&cascade(lag), &plan),
+        };
+        successions
+            .iter_mut()
+            .zip(outcome.successions)
+            .for_each(|(sum, count)| *sum += count);
+    }
+    println!("{successions:?} successions, and heirs that began again");
+    assert!(successions[0] > 150 && successions[1] > 50);
+}
+
+#[test]
 fn a_successor_killed_at_every_point_of_its_recovery_leaves_the_next_one_nothing_to_miss() {
     let config = phold(2);
     let calm = exact::<Phold>(&config, &Plan::calm(5));
