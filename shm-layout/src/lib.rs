@@ -34,7 +34,6 @@ pub mod lane;
 pub mod layout;
 mod limits;
 pub mod names;
-pub mod owner;
 mod phase;
 pub mod record;
 pub mod recovery;

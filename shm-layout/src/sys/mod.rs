@@ -6,6 +6,5 @@ pub mod idle;
 pub mod ofd_lock;
 pub mod pidfd;
 pub mod process;
-pub mod robust;
 pub mod signals;
 pub mod spawn;

@@ -1,13 +1,9 @@
 //! A journal in memory, for the simulator: it outlives the member that appends to it, as a file does.
 
 use std::cell::RefCell;
-use std::ops::Range;
 use std::rc::Rc;
 
-use super::{Appended, Journal, JournalError, parse_from, too_short};
-
-/// Stands for a path in errors.
-const PATH: &str = "(memory)";
+use super::{Appended, Journal, JournalError, parse_from};
 
 /// A shared byte buffer.
 #[derive(Clone, Debug, Default)]
@@ -38,19 +34,23 @@ impl Journal for MemoryJournal {
     fn truncate(&mut self, length: u64) -> Result<(), JournalError> {
         let mut bytes = self.0.borrow_mut();
         if (bytes.len() as u64) < length {
-            return Err(too_short(PATH, bytes.len() as u64));
+            let what = "it is shorter than the last committed frame says";
+            return Err(JournalError::Damaged {
+                path: "(memory)".to_owned(),
+                offset: bytes.len() as u64,
+                what,
+            });
         }
         bytes.truncate(length as usize);
         Ok(())
     }
 
-    fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
+    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
         let bytes = self.0.borrow();
-        let records = bytes.get(range.start as usize..range.end as usize);
         parse_from(
-            records.ok_or(too_short(PATH, bytes.len() as u64))?,
-            range.start,
-            PATH,
+            bytes.get(length as usize..).unwrap_or_default(),
+            length,
+            "(memory)",
         )
     }
 }

@@ -78,8 +78,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.collider.group(&mut self.due, &mut self.cells.list);
         self.deliver_all(model, time);
 
-        let room = self.capacity.pending.saturating_sub(self.held.len() as u32);
-        match overflow(&self.wheel, &self.remote, room) {
+        match overflow(&self.wheel, &self.remote, self.capacity.pending) {
             None => Ok(()),
             Some(what) => Err(self.failure.insert(self.full(what, time)).clone()),
         }

@@ -18,7 +18,6 @@ mod budget;
 pub mod describe;
 mod registry;
 mod run;
-mod succession;
 mod verify;
 mod wait;
 
