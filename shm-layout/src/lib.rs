@@ -5,6 +5,7 @@
 //! It decides nothing about the simulation. docs/SEGMENT.md draws the byte map.
 //!
 //! * Every byte has one writer. [`words::Own`] writes, [`words::View`] reads.
+//! * Runs of words are copied as if word by word with relaxed accesses ([`sync`]), and the copy is validated.
 //! * Algorithms over shared words ([`frame_ring`], [`strand`], [`checkpoint_slots`], [`lane`], [`stop`],
 //!   [`doorbell`]) use only [`sync`] and [`words`], so that loom can run these very files.
 //! * Untrusted bytes become a [`segment::SegmentFile`] only when everything about them has been checked.
@@ -22,6 +23,7 @@ mod byte_map;
 pub mod checkpoint_slots;
 pub mod config;
 pub mod control;
+mod copy;
 pub mod doorbell;
 pub mod frame;
 pub mod frame_ring;

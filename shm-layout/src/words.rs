@@ -7,7 +7,7 @@
 //! A `View` may lie in memory that is mapped read-only, where the language guarantees relaxed loads only. So an
 //! acquiring load is written as a relaxed load and an acquire fence, which is the same instruction on x86-64.
 
-use super::sync::{AtomicU64, Ordering, fence, own_load};
+use super::sync::{AtomicU64, Ordering, fence, load_all, own_load, store_all};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -64,11 +64,7 @@ impl<'a> View<'a> {
     /// If the range is not inside the view.
     #[inline]
     pub fn read(&self, start: usize, out: &mut [u64]) {
-        let words = &self.words[start..start + out.len()];
-        for (to, from) in out.iter_mut().zip(words) {
-            // Ordering: none; the caller's validation (head, boundary or hash) decides whether the copy counts.
-            *to = from.load(Ordering::Relaxed);
-        }
+        load_all(&self.words[start..start + out.len()], out);
     }
 
     /// The part `range` of this view.
@@ -152,10 +148,7 @@ impl<'a> Own<'a> {
     /// If the range is not inside.
     #[inline]
     pub fn write(&self, start: usize, data: &[u64]) {
-        for (to, from) in self.words[start..start + data.len()].iter().zip(data) {
-            // Ordering: none; published by a later `store_release` of the caller.
-            to.store(*from, Ordering::Relaxed);
-        }
+        store_all(&self.words[start..start + data.len()], data);
     }
 
     /// The same words, for reading.

@@ -10,14 +10,8 @@ mod checkpoint_slots;
 #[path = "../src/words.rs"]
 mod words;
 
-mod sync {
-    pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
-
-    pub fn own_load(word: &AtomicU64) -> u64 {
-        // SAFETY: only the word's one writer calls this; loom panics if another thread stores meanwhile.
-        unsafe { word.unsync_load() }
-    }
-}
+#[path = "common/loom_sync.rs"]
+mod sync;
 
 /// The hash that the slots need, without the record types of the shipped one.
 mod hash {

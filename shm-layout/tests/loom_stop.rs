@@ -12,14 +12,8 @@ mod stop;
 #[path = "../src/words.rs"]
 mod words;
 
-mod sync {
-    pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
-
-    pub fn own_load(word: &AtomicU64) -> u64 {
-        // SAFETY: only the word's one writer calls this; loom panics if another thread stores meanwhile.
-        unsafe { word.unsync_load() }
-    }
-}
+#[path = "common/loom_sync.rs"]
+mod sync;
 
 use loom::sync::Arc;
 use loom::thread;

@@ -1,0 +1,22 @@
+//! What the shipped `sync` supplies, with loom's types: each access to a word is a step that loom reorders.
+
+#![allow(dead_code, reason = "each test includes its own part of the shipped files")]
+
+pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
+
+pub fn own_load(word: &AtomicU64) -> u64 {
+    // SAFETY: only the word's one writer calls this; loom panics if another thread stores meanwhile.
+    unsafe { word.unsync_load() }
+}
+
+pub fn load_all(from: &[AtomicU64], to: &mut [u64]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from.load(Ordering::Relaxed);
+    }
+}
+
+pub fn store_all(to: &[AtomicU64], from: &[u64]) {
+    for (to, from) in to.iter().zip(from) {
+        to.store(*from, Ordering::Relaxed);
+    }
+}
