@@ -28,7 +28,13 @@ pub(crate) fn load_all(from: &[AtomicU64], to: &mut [u64]) {
 #[inline]
 pub(crate) fn store_all(to: &[AtomicU64], from: &[u64]) {
     debug_assert_eq!(from.len(), to.len());
-    if from.len() >= LONG && string_move(from.as_ptr(), to.as_ptr().cast_mut().cast(), from.len().min(to.len())) {
+    if from.len() >= LONG
+        && string_move(
+            from.as_ptr(),
+            to.as_ptr().cast_mut().cast(),
+            from.len().min(to.len()),
+        )
+    {
         return;
     }
     for (to, from) in to.iter().zip(from) {

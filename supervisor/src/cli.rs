@@ -58,6 +58,9 @@ pub enum Command {
     /// Run a scenario script on one torus in this process and print its figures
     #[command(after_help = help::RUN_SCRIPT)]
     RunScript(RunScriptArgs),
+    /// Measure this machine: the kernel, the exchange, the braid, recovery and memory, each against a baseline
+    #[command(after_help = help::BENCH)]
+    Bench(BenchArgs),
 }
 
 /// Which run.
@@ -149,6 +152,9 @@ pub struct StartArgs {
     /// Replace a worker that makes no progress for this long; at least 50ms [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, help_heading = "Process")]
     pub hang_timeout: Option<Duration>,
+    /// Percent of the run time that checkpoints and mirrors may take, 0.1 to 100 [default: 2]
+    #[arg(long, value_name = "PERCENT", value_parser = parse::permille, help_heading = "Process")]
+    pub checkpoint_budget: Option<u32>,
     /// (internal) This process is the background half of --detach
     #[arg(long, hide = true)]
     pub in_background: bool,
@@ -337,6 +343,56 @@ pub struct RunScriptArgs {
     /// The sides of the lattice, powers of two from 4 to 128
     #[arg(long, value_name = "X,Y,Z", value_parser = parse::sides, default_value = "32,32,32")]
     pub sides: Sides,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    pub part: BenchPart,
+    /// Measure little: seconds instead of minutes, and figures that scatter
+    #[arg(long)]
+    pub quick: bool,
+    /// Write all figures to FILE as JSON; - is standard output, in the tables' place
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw the curves as SVG files in DIR
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchPart {
+    /// One torus in one thread
+    Kernel,
+    /// Events and frames between two processes
+    Ring,
+    /// Braided workers against unbraided ones
+    Braid,
+    /// From SIGKILL to caught up
+    Recovery,
+    /// Resident memory over a long run, and segments by configuration
+    Memory,
+    /// All of these
+    All,
+}
+
+impl BenchPart {
+    /// The parts that this one stands for.
+    pub fn parts(self) -> Vec<BenchPart> {
+        match self {
+            BenchPart::All => vec![
+                BenchPart::Kernel,
+                BenchPart::Ring,
+                BenchPart::Braid,
+                BenchPart::Recovery,
+                BenchPart::Memory,
+            ],
+            part => vec![part],
+        }
+    }
 }
 
 /// Sides as a named type, because clap takes an array argument for a list of values.

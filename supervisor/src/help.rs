@@ -167,3 +167,19 @@ Exit codes:
   0  done
   1  failed
   2  a malformed line; says which, and what was expected";
+
+/// What `bench --help` ends with.
+pub const BENCH: &str = "\
+Examples:
+  braid-supervisor bench                                   everything, about ten minutes
+  braid-supervisor bench ring --quick                      one part, in seconds
+  braid-supervisor bench all --json all.json --plots plots
+
+Every figure is the median of several rounds in which the contestants take turns; what counts is
+its ratio to the baseline beside it. Leave the machine alone meanwhile: its load is printed. Runs
+that are measured have names of their own and are removed, also after Ctrl-C.
+
+Exit codes:
+  0  measured, whether or not the targets are met
+  1  failed, or interrupted
+  2  usage";

@@ -2,7 +2,7 @@
 //!
 //! `braid-supervisor` is one binary with three faces: the commands ([`commands`]), the watchdog that `start` becomes
 //! ([`watchdog`]), and the worker that the watchdog starts, which is this very program again with `--braid-worker` as its
-//! first argument.
+//! first argument. (`bench` has a fourth: the other process of a measurement between two.)
 
 #![deny(unsafe_code)]
 
@@ -23,17 +23,17 @@ pub mod watchdog;
 
 use std::process::ExitCode;
 
+use braid_bench_baselines::cross::peer;
 use clap::Parser;
 
 use exit::Exit;
 
 /// Runs the program: as a worker when the first argument says so, else the command line.
 pub fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == torus_worker::process::WORKER_FLAG)
-    {
-        return worker();
+    match std::env::args_os().nth(1) {
+        Some(word) if word == torus_worker::process::WORKER_FLAG => return worker(),
+        Some(word) if word == peer::PEER_FLAG => return peer::main(std::env::args_os().skip(2)),
+        _ => {}
     }
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(cli.command).into(),

@@ -21,7 +21,7 @@ mod run;
 mod seed;
 mod status;
 
-pub use command::{Answer, PATIENCE, until};
+pub use command::{Answer, PATIENCE, Running, until};
 pub use eyes::{Certain, Eyes};
 pub use foreground::Foreground;
 pub use leftovers::{Traces, processes_naming, shared_memory_naming};

@@ -1,5 +1,6 @@
 //! The commands, one file each. Each takes its options and returns an exit code or an error that has one.
 
+mod bench;
 mod clean;
 mod commit;
 mod constrain;
@@ -33,6 +34,7 @@ pub fn run(command: Command) -> Exit {
         Command::Ls(args) => ls::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::RunScript(args) => run_script::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     result.unwrap_or_else(|error| refused(&error))
 }

@@ -63,6 +63,12 @@ pub fn differences(
         );
         let hang = (&draft.hang_timeout_ms, &stored.hang_timeout_ms);
         found.option("--hang-timeout (ms)", args.hang_timeout.is_some(), hang.0, hang.1);
+        let budget = (
+            &draft.checkpoint_budget_permille,
+            &stored.checkpoint_budget_permille,
+        );
+        let given = args.checkpoint_budget.is_some();
+        found.option("--checkpoint-budget (thousandths)", given, budget.0, budget.1);
     }
     found.0
 }
@@ -80,6 +86,9 @@ pub fn grown(args: &StartArgs, draft: &RunConfig, stored: &RunConfig) -> RunConf
     }
     if args.hang_timeout.is_some() {
         config.hang_timeout_ms = draft.hang_timeout_ms;
+    }
+    if args.checkpoint_budget.is_some() {
+        config.checkpoint_budget_permille = draft.checkpoint_budget_permille;
     }
     config
 }

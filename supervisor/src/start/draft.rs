@@ -59,7 +59,7 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
         capacity: capacity(args),
         checkpoint_bytes: 0,
         time_limit_ns: args.limit.map(|limit| limit.as_nanos() as u64),
-        checkpoint_budget_permille: CHECKPOINT_BUDGET_PERMILLE,
+        checkpoint_budget_permille: args.checkpoint_budget.unwrap_or(CHECKPOINT_BUDGET_PERMILLE),
         hang_timeout_ms: args
             .hang_timeout
             .map_or(DEFAULT_HANG_TIMEOUT_MS, |limit| limit.as_millis() as u64),

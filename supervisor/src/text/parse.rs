@@ -40,6 +40,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A share in percent, such as `2`, `0.5` or `2%`, as thousandths.
+///
+/// # Errors
+/// A sentence when the text is no number, or not from 0.1 to 100.
+pub fn permille(text: &str) -> Result<u32, String> {
+    let number: Option<f64> = text.trim().trim_end_matches('%').trim_end().parse().ok();
+    match number.map(|percent| (10.0 * percent).round()) {
+        Some(permille) if (1.0..=1000.0).contains(&permille) => Ok(permille as u32),
+        _ => Err(format!("expected a percentage from 0.1 to 100, found '{text}'")),
+    }
+}
+
 fn unit_seconds(unit: &str) -> Option<f64> {
     Some(match unit {
         "ns" => 1e-9,

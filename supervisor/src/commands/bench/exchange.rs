@@ -1,0 +1,194 @@
+//! The time in projection and intake: three braided tori and the same three kernels without any boundary, in turns.
+//!
+//! The members of a braid are stepped in one thread over a segment in memory, as the workers step them, and the kernels
+//! execute the same ticks. What braided tori need more is the exchange: closing and committing frames, taking in and
+//! verifying the peers', coupling. Nobody waits here, and steps that checkpoint or mirror are left out, as they have a
+//! budget of their own.
+
+use braid_bench_baselines::figure::{Figure, Target};
+use braid_bench_baselines::rounds::median;
+use nix::time::{ClockId, clock_gettime};
+use shm_layout::config::RunConfig;
+use shm_layout::heap::HeapSegment;
+use shm_layout::torus::Torus;
+use torus_worker::journal::{MemoryJournal, header};
+use torus_worker::kernel::{Kernel, Progress};
+use torus_worker::member::{Host, Killed, Member, Point, Step};
+use torus_worker::models::Phold;
+use torus_worker::setup;
+
+use super::Bench;
+use crate::error::CommandError;
+
+/// Events executed in one step, as in a worker.
+const STRETCH: u64 = 65_536;
+
+/// A load: its name, the options that make it, what the exchange may take, in percent, and the ticks of a round.
+struct Load {
+    name: &'static str,
+    options: &'static [&'static str],
+    bound: f64,
+    bound_in_words: &'static str,
+    ticks: u64,
+}
+
+const LOADS: [Load; 3] = [
+    Load {
+        name: "exchange, dense, k = 1000",
+        options: &[],
+        bound: 1.0,
+        bound_in_words: "1 %",
+        ticks: 6000,
+    },
+    Load {
+        name: "exchange, dense, k = 100",
+        options: &["--interval", "100"],
+        bound: 5.0,
+        bound_in_words: "5 %",
+        ticks: 3000,
+    },
+    Load {
+        name: "exchange, sparse (one event a tick), k = 1000",
+        options: &["-p", "population=32"],
+        bound: 5.0,
+        bound_in_words: "5 %",
+        ticks: 600_000,
+    },
+];
+
+/// Measures it.
+pub fn measure(bench: &Bench) -> Result<Vec<Figure>, CommandError> {
+    let figure = |load: &Load| {
+        bench.progress(load.name);
+        let share = share(bench, load)?;
+        Ok(Figure::new(load.name, share, "%").against(
+            load.bound_in_words,
+            share / load.bound,
+            Some(Target::AtMost(1.0)),
+        ))
+    };
+    LOADS.iter().map(figure).collect()
+}
+
+/// Percent of the braided tori's time that the exchange takes.
+fn share(bench: &Bench, load: &Load) -> Result<f64, CommandError> {
+    let config = bench.workshop.configuration(load.options)?;
+    let segment = HeapSegment::new(&config).map_err(failed)?;
+    let mut braid = Braid::new(&segment, &config)?;
+    let mut kernels = Torus::ALL
+        .iter()
+        .map(|torus| setup::node::<Phold>(&config, *torus).map_err(failed))
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    let ticks = bench
+        .pick(load.ticks / 6, load.ticks)
+        .next_multiple_of(config.interval);
+    let mut shares = Vec::new();
+    for round in 0..=bench.pick(3, 41) {
+        bench.interrupt.check()?;
+        let end = (round + 1) * ticks;
+        let braided_ns = braid.run_to(end / config.interval)?;
+        let begin_ns = thread_ns();
+        for boundary in (round * ticks..end).step_by(config.interval as usize) {
+            for node in &mut kernels {
+                run_kernel(node.kernel_mut(), boundary + config.interval)?;
+            }
+        }
+        let bare_ns = thread_ns() - begin_ns;
+        if round > 0 {
+            shares.push(100.0 * (1.0 - bare_ns as f64 / braided_ns.max(1) as f64));
+        }
+    }
+    Ok(median(shares))
+}
+
+fn run_kernel(kernel: &mut Kernel<Phold>, end: u64) -> Result<(), CommandError> {
+    while kernel.run(end, STRETCH).map_err(failed)? == Progress::More {}
+    Ok(())
+}
+
+fn failed(error: impl std::fmt::Display) -> CommandError {
+    CommandError::Failed(error.to_string())
+}
+
+/// Processor time of this thread so far.
+fn thread_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |time| {
+        time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+    })
+}
+
+/// The host of a member here: it takes the time of checkpoints and mirrors, which is left out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Keeping {
+    begun_ns: u64,
+    total_ns: u64,
+}
+
+impl Host for Keeping {
+    #[inline]
+    fn reach(&mut self, point: Point) -> Result<(), Killed> {
+        match point {
+            Point::CheckpointInvalidated | Point::MirrorInvalidated => self.begun_ns = thread_ns(),
+            Point::CheckpointPublished | Point::MirrorPublished => {
+                self.total_ns += thread_ns() - self.begun_ns
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Three members over one segment, stepped in turns.
+struct Braid<'s> {
+    members: Vec<Member<'s, Phold, MemoryJournal, Keeping>>,
+}
+
+impl<'s> Braid<'s> {
+    fn new(segment: &'s HeapSegment, config: &'s RunConfig) -> Result<Braid<'s>, CommandError> {
+        let member = |torus: &Torus| {
+            let views = segment
+                .worker(*torus)
+                .ok_or_else(|| failed("the run has three tori"))?;
+            let journal = MemoryJournal::new(header(config, *torus).to_vec());
+            let host = Keeping::default();
+            Member::rehydrate(views, config, *torus, journal, host, 1).map_err(failed)
+        };
+        Ok(Braid {
+            members: Torus::ALL.iter().map(member).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Steps all to this boundary; returns the time that it took without what kept copies.
+    fn run_to(&mut self, boundary: u64) -> Result<u64, CommandError> {
+        let (begin_ns, keeping_ns) = (thread_ns(), self.keeping_ns());
+        while self
+            .members
+            .iter()
+            .any(|member| member.node().boundary() < boundary)
+        {
+            for member in &mut self.members {
+                let until = boundary.min(member.node().boundary() + 1);
+                execute_interval(member, until)?;
+            }
+        }
+        Ok(thread_ns() - begin_ns - (self.keeping_ns() - keeping_ns))
+    }
+
+    fn keeping_ns(&self) -> u64 {
+        self.members.iter().map(|member| member.host().total_ns).sum()
+    }
+}
+
+/// Steps a member to this boundary, or until it has to wait: each has the caches to itself for an interval, as the bare
+/// kernels have.
+fn execute_interval(
+    member: &mut Member<'_, Phold, MemoryJournal, Keeping>,
+    until: u64,
+) -> Result<(), CommandError> {
+    while member.node().boundary() < until {
+        if let Step::Waiting(_) = member.advance(STRETCH).map_err(failed)? {
+            break;
+        }
+    }
+    Ok(())
+}
