@@ -153,6 +153,8 @@ word_table! {
         damage_what, set_damage_what @ 242;
         /// Chooses which one of them, and how.
         damage_seed, set_damage_seed @ 243;
+        /// The process that stands by to become the next successor, whichever torus needs one; 0: none.
+        standby_pid, set_standby_pid @ 248;
     }
     arrays {
         /// The incarnation of the worker that the supervisor started last; an older one exits.

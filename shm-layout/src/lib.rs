@@ -36,6 +36,7 @@ pub mod lane;
 pub mod layout;
 mod limits;
 pub mod names;
+pub mod owner;
 mod phase;
 pub mod record;
 pub mod recovery;

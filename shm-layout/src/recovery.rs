@@ -68,6 +68,13 @@ pub struct Recovery {
     pub caught_up_ns: u64,
     /// How many intervals it replayed.
     pub replayed_intervals: u64,
+    /// Whether the successor was a process that had stood by.
+    pub from_standby: bool,
+    /// When the successor held its region's lock, and began to write.
+    pub locked_ns: u64,
+    /// The longest time in ns for which a survivor could not go on until the successor's first frame came; none as long as
+    /// not every survivor has taken that frame in.
+    pub stalled_ns: Option<u64>,
 }
 
 impl Recovery {
@@ -85,6 +92,9 @@ impl Recovery {
             rehydrated_ns: 0,
             caught_up_ns: 0,
             replayed_intervals: 0,
+            from_standby: false,
+            locked_ns: 0,
+            stalled_ns: None,
         }
     }
 
@@ -103,9 +113,9 @@ impl Recovery {
             self.rehydrated_ns,
             self.caught_up_ns,
             self.replayed_intervals,
-            0,
-            0,
-            0,
+            u64::from(self.from_standby),
+            self.locked_ns,
+            self.stalled_ns.map_or(0, |ns| ns.saturating_add(1)),
             0,
         ]
     }
@@ -123,6 +133,9 @@ impl Recovery {
             rehydrated_ns: words[9],
             caught_up_ns: words[10],
             replayed_intervals: words[11],
+            from_standby: words[12] != 0,
+            locked_ns: words[13],
+            stalled_ns: words[14].checked_sub(1),
         })
     }
 }
@@ -143,6 +156,8 @@ mod tests {
             let mut recovery = Recovery::new(Torus::C, 7, cause);
             recovery.death_ns = 1;
             recovery.replayed_intervals = 9;
+            recovery.from_standby = true;
+            recovery.stalled_ns = Some(0);
             assert_eq!(Recovery::from_words(&recovery.to_words()), Some(recovery));
         }
         let mut words = Recovery::new(Torus::A, 1, Cause::Hang).to_words();

@@ -6,10 +6,11 @@
 
 use super::cells::{Field, read_text, write_text};
 use super::doorbell;
-use super::frame::CONSTRAINTS;
 use super::identity;
+use super::owner;
 use super::stop::Verdict;
 use super::sys::futex::FutexWord;
+use super::sys::robust::{self, Held};
 use super::torus::{TORI, Torus};
 use super::words::{Own, View};
 use crate::control::{ControlReader, STOP_WORDS};
@@ -22,12 +23,15 @@ pub const STATUS_WORDS: usize = 512;
 pub const STATUS_LANES: usize = 32;
 /// Bytes of the failure text.
 pub const FAILURE_BYTES: usize = 512;
+/// Outcomes of commands that move a process which the cell has room for.
+pub const MIGRATION_OUTCOMES: usize = 16;
 
 const PID: usize = 0;
 const INCARNATION: usize = 4;
 const PHASE: usize = 5;
 const BOUNDARY: usize = 16;
 const DOORBELL: usize = 32;
+const OWNER_WORD: usize = 272;
 const SLEEPING: usize = 40;
 const FAILURE_LENGTH: usize = 193;
 const FAILURE_TEXT: usize = 200;
@@ -132,6 +136,8 @@ word_table! {
         damaged_at, set_damaged_at @ 102;
         /// n+1 if the replay of interval n gave another frame than was committed; 0: it did not.
         divergence, set_divergence @ 103;
+        /// Which thread holds the region, and whether it has died; see [`crate::owner`]. The kernel writes it, too.
+        owner_word, set_owner_word @ OWNER_WORD;
         /// Why it failed, as the worker numbers it; 0: it did not.
         failure_code, set_failure_code @ 192;
     }
@@ -142,13 +148,14 @@ word_table! {
         mirrored, set_mirrored, Torus => Torus::index, TORI, @ 60;
         /// n+1 if frame n of a torus was found damaged; 0: none.
         complaint, set_complaint, Torus => Torus::index, TORI, @ 64;
+        /// This worker's wait for the first frame of a torus's newest incarnation: when it began, CLOCK_MONOTONIC in ns.
+        stall_from_ns, set_stall_from_ns, Torus => Torus::index, TORI, @ 280;
+        /// When that wait ended; the same as its beginning if the frame was there in time.
+        stall_to_ns, set_stall_to_ns, Torus => Torus::index, TORI, @ 284;
+        /// The incarnation whose first frame ended it; written last.
+        stall_incarnation, set_stall_incarnation, Torus => Torus::index, TORI, @ 288;
         /// Entries of a lane below this may be overwritten.
         lane_free, set_lane_free, usize => |lane| lane.min(STATUS_LANES - 1), STATUS_LANES, @ 128;
-        /// How the torus stands to a constraint entry, as of the boundary that it last entered live: 0 it does not bind or
-        /// there was nothing to measure, 1 satisfied, 2 violated.
-        verdict, set_verdict, usize => |entry| entry.min(CONSTRAINTS - 1), CONSTRAINTS, @ 320;
-        /// The value that it measured for that, signed.
-        measured, set_measured, usize => |entry| entry.min(CONSTRAINTS - 1), CONSTRAINTS, @ 336;
     }
 }
 
@@ -187,6 +194,19 @@ impl<'s> StatusWriter<'s> {
     pub fn beat(&self, now_ns: u64) {
         self.set_heartbeat_ns(now_ns);
         self.set_heartbeat(self.words.load(24).wrapping_add(1));
+    }
+
+    /// Says that this thread holds the region as this incarnation. Unless the guard is dropped, the kernel marks the word
+    /// when the thread ends.
+    ///
+    /// # Errors
+    /// As [`robust::hold`]; the death of this worker is then seen by its pidfd alone, and a little later.
+    pub fn hold_region(&self, incarnation: u64) -> std::io::Result<Held<'s>> {
+        let word = FutexWord::new(self.words.view(), OWNER_WORD);
+        let held = robust::hold(word)?;
+        self.set_owner_word(owner::held(incarnation, robust::held_by_this_thread()));
+        word.wake(u32::MAX);
+        Ok(held)
     }
 
     /// Rings the own doorbell, and makes the looks at [`StatusReader::sleeps`] that follow valid.
@@ -265,6 +285,11 @@ impl<'s> StatusReader<'s> {
     /// The doorbell, to sleep on.
     pub fn doorbell_word(&self) -> FutexWord<'s> {
         FutexWord::new(self.words, DOORBELL)
+    }
+
+    /// The word of [`StatusReader::owner_word`], to sleep on until its holder dies.
+    pub fn owner_futex(&self) -> FutexWord<'s> {
+        FutexWord::new(self.words, OWNER_WORD)
     }
 
     /// Why the worker gave up, if it did: code and text.

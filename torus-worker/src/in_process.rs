@@ -12,6 +12,7 @@ use shm_layout::torus::Torus;
 use crate::journal::Record;
 use crate::kernel::Progress;
 use crate::model::Model;
+use crate::node::migrate;
 use crate::node::{Injection, Intake, Node, NodeError};
 use crate::setup::{self, SetupError};
 
@@ -261,6 +262,16 @@ impl<M: Model> InProcess<M> {
 
     /// Events of `torus` for `peer` that it has published and that `peer` has not taken in.
     pub fn in_transit(&self, torus: Torus, peer: Torus) -> impl Iterator<Item = &TimedEvent> {
+        self.underway(torus, peer)
+            .filter(|event| !migrate::is_record(event))
+    }
+
+    /// Processes that are on their way from `torus` to `peer`.
+    pub fn processes_in_transit(&self, torus: Torus, peer: Torus) -> Vec<M::Cell> {
+        migrate::processes(self.underway(torus, peer))
+    }
+
+    fn underway(&self, torus: Torus, peer: Torus) -> impl Iterator<Item = &TimedEvent> {
         let published = self
             .tori
             .iter()

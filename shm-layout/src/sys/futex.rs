@@ -46,7 +46,7 @@ impl<'a> FutexWord<'a> {
         self.word.load(Ordering::Relaxed) as u32
     }
 
-    fn address(&self) -> *const u32 {
+    pub(super) fn address(&self) -> *const u32 {
         // Little-endian: the low half stands first.
         self.word.as_ptr().cast_const().cast()
     }

@@ -6,5 +6,6 @@ pub mod idle;
 pub mod ofd_lock;
 pub mod pidfd;
 pub mod process;
+pub mod robust;
 pub mod signals;
 pub mod spawn;

@@ -157,9 +157,7 @@ fn torus(
         history_digest: frame.as_ref().map(|frame| show::digest(frame.history_digest())),
         state_digest: state_digest(region, state),
         recoveries,
-        constraints: frame
-            .as_ref()
-            .map_or(Vec::new(), |frame| constraints::of_torus(frame, status)),
+        constraints: frame.as_ref().map_or(Vec::new(), constraints::of_frame),
         checkpoints: checkpoints(status),
         memory: MemoryReport {
             resident_bytes: pid.and_then(resident_bytes),

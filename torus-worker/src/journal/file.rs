@@ -5,13 +5,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use shm_layout::config::RunConfig;
 use shm_layout::torus::Torus;
 
-use super::{Appended, HEADER_BYTES, Journal, JournalError, Record, check_header, header, parse, parse_from};
+use super::{
+    Appended, HEADER_BYTES, Journal, JournalError, Record, check_header, header, parse, parse_from, too_short,
+};
 
 /// The journal file of one torus.
 #[derive(Debug)]
@@ -89,12 +92,7 @@ impl Journal for FileJournal {
 
     fn truncate(&mut self, length: u64) -> Result<(), JournalError> {
         if self.length < length {
-            let what = "it is shorter than the last committed frame says";
-            return Err(JournalError::Damaged {
-                path: self.path.display().to_string(),
-                offset: self.length,
-                what,
-            });
+            return Err(too_short(&self.path.display().to_string(), self.length));
         }
         self.file.set_len(length).map_err(io("truncate", &self.path))?;
         self.file
@@ -104,14 +102,15 @@ impl Journal for FileJournal {
         Ok(())
     }
 
-    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
-        let mut bytes = Vec::new();
+    fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
+        let path = self.path.display().to_string();
+        if self.length < range.end {
+            return Err(too_short(&path, self.length));
+        }
+        let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
         self.file
-            .seek(SeekFrom::Start(length))
+            .read_exact_at(&mut bytes, range.start)
             .map_err(io("read", &self.path))?;
-        self.file
-            .read_to_end(&mut bytes)
-            .map_err(io("read", &self.path))?;
-        parse_from(&bytes, length, &self.path.display().to_string())
+        parse_from(&bytes, range.start, &path)
     }
 }

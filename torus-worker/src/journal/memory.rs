@@ -1,9 +1,13 @@
 //! A journal in memory, for the simulator: it outlives the member that appends to it, as a file does.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
-use super::{Appended, Journal, JournalError, parse_from};
+use super::{Appended, Journal, JournalError, parse_from, too_short};
+
+/// Stands for a path in errors.
+const PATH: &str = "(memory)";
 
 /// A shared byte buffer.
 #[derive(Clone, Debug, Default)]
@@ -34,23 +38,19 @@ impl Journal for MemoryJournal {
     fn truncate(&mut self, length: u64) -> Result<(), JournalError> {
         let mut bytes = self.0.borrow_mut();
         if (bytes.len() as u64) < length {
-            let what = "it is shorter than the last committed frame says";
-            return Err(JournalError::Damaged {
-                path: "(memory)".to_owned(),
-                offset: bytes.len() as u64,
-                what,
-            });
+            return Err(too_short(PATH, bytes.len() as u64));
         }
         bytes.truncate(length as usize);
         Ok(())
     }
 
-    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
+    fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
         let bytes = self.0.borrow();
+        let records = bytes.get(range.start as usize..range.end as usize);
         parse_from(
-            bytes.get(length as usize..).unwrap_or_default(),
-            length,
-            "(memory)",
+            records.ok_or(too_short(PATH, bytes.len() as u64))?,
+            range.start,
+            PATH,
         )
     }
 }

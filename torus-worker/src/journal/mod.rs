@@ -13,6 +13,8 @@ mod memory;
 pub use file::FileJournal;
 pub use memory::MemoryJournal;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use shm_layout::config::RunConfig;
 use shm_layout::hash;
@@ -123,11 +125,11 @@ pub trait Journal {
     /// # Errors
     /// [`JournalError::Damaged`] if it is shorter than that.
     fn truncate(&mut self, length: u64) -> Result<(), JournalError>;
-    /// Reads the records from a length on that a checkpoint names.
+    /// Reads the records between two lengths that a checkpoint and a committed frame name.
     ///
     /// # Errors
-    /// [`JournalError`] if it cannot be read, or is damaged.
-    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError>;
+    /// [`JournalError`] if it cannot be read, is damaged, or is shorter than that.
+    fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError>;
 }
 
 /// The header of the journal of one torus of a run.
@@ -173,6 +175,15 @@ pub fn parse(
     check_header(bytes, config, torus, path)?;
     let appended = parse_from(&bytes[HEADER_BYTES as usize..], HEADER_BYTES, path)?;
     Ok(appended.into_iter().map(|appended| appended.record).collect())
+}
+
+/// What a journal is that ends before the length that a committed frame names.
+fn too_short(path: &str, length: u64) -> JournalError {
+    JournalError::Damaged {
+        path: path.to_owned(),
+        offset: length,
+        what: "it is shorter than the last committed frame says",
+    }
 }
 
 /// Reads the records in `bytes`, which begin `offset` bytes into the journal.

@@ -86,12 +86,11 @@ impl<C: Pod> Cells<C> {
         cell.state = state;
     }
 
-    /// Removes the process in a cell, if it has one.
+    /// Removes the process of a cell, if it has one.
     pub(super) fn retire(&mut self, cell: u32) {
-        if let Some(cell) = self.list.get_mut(cell as usize) {
-            self.active -= u32::from(cell.target.is_present());
-            cell.target.set_present(false);
-        }
+        let target = &mut self.list[cell as usize].target;
+        self.active -= u32::from(target.is_present());
+        target.set_present(false);
     }
 
     /// The process in a cell.

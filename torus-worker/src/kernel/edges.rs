@@ -94,6 +94,10 @@ impl Edges {
         &self.pool[target.first as usize..][..target.degree() as usize]
     }
 
+    pub(super) fn of_mut(&mut self, target: Target) -> &mut [Link] {
+        &mut self.pool[target.first as usize..][..target.degree() as usize]
+    }
+
     /// Creates an edge, or replaces the delay of the edge that leads there already.
     pub(super) fn connect<C>(&mut self, cells: &mut [Cell<C>], from: u32, edge: Edge) -> Connected {
         let target = cells[from as usize].target;
@@ -156,6 +160,27 @@ impl Edges {
         }
         self.pool = packed;
         self.used = used;
+    }
+
+    /// Takes all edges from a cell.
+    pub(super) fn detach<C>(&mut self, cell: &mut Cell<C>) -> Vec<Edge> {
+        let edges = self.of(cell.target).iter().map(|link| link.edge()).collect();
+        self.count -= cell.target.degree();
+        cell.set_edges(cell.target.first, 0, cell.room);
+        edges
+    }
+
+    /// Gives edges to a cell that has none; `false` if they do not fit.
+    pub(super) fn attach<C>(
+        &mut self,
+        cells: &mut [Cell<C>],
+        cell: u32,
+        links: impl ExactSizeIterator<Item = Link>,
+    ) -> bool {
+        if links.len() as u64 > u64::from(self.size() - self.used) {
+            self.pack(cells);
+        }
+        self.append(&mut cells[cell as usize], links)
     }
 
     /// Appends the edges of a cell that has none yet; `false` if they do not fit.

@@ -8,11 +8,11 @@ mod cells;
 mod checkpoint;
 mod chunks;
 mod collide;
-mod corrector;
 mod digest;
 mod edges;
 mod error;
 mod lattice;
+mod migrate;
 mod prefetch;
 mod route;
 mod setup;
@@ -27,16 +27,16 @@ mod wheel_oracle;
 mod world;
 
 pub use checkpoint::LoadError;
-pub use corrector::Corrector;
 pub use error::{KernelError, Resource, TIME_MAX};
 pub use lattice::{Lattice, LatticeError, SIDE_MAX, SIDE_MIN};
+pub use migrate::Belongings;
 pub use route::Outbox;
 pub use setup::Setup;
 pub use site::Site;
 pub use tick::Progress;
 pub use world::{Edge, Place, World};
 
-use crate::model::{Deviation, Model};
+use crate::model::Model;
 use shm_layout::config::Capacity;
 use shm_layout::record::{Event, TimedEvent};
 use shm_layout::torus::Torus;
@@ -121,15 +121,6 @@ impl<M: Model> Kernel<M> {
         self.state.remote.begin(remote_floor);
     }
 
-    /// Lets the model answer a deviation from a constraint at the boundary at `tick`.
-    ///
-    /// # Errors
-    /// What the response needs does not fit.
-    pub fn correct(&mut self, deviation: &Deviation, tick: u64) -> Result<(), KernelError> {
-        let mut corrector = Corrector::new(&mut self.state, tick, deviation.kind as u32);
-        self.model.correct(deviation, &mut corrector)
-    }
-
     /// Executes all events before tick `end`, or at least `budget` events: it returns early after the tick that uses
     /// the budget up.
     ///
@@ -172,7 +163,7 @@ impl<M: Model> Kernel<M> {
 
     /// Pending events.
     pub fn pending(&self) -> u64 {
-        self.state.wheel.pending()
+        self.state.pending()
     }
 
     /// Active processes.
@@ -256,15 +247,15 @@ impl<M: Model> Kernel<M> {
             .processes()
             .map(|(_, process)| self.model.conserved_in_cell(process));
         let mut total = cells.fold(0, i64::wrapping_add);
-        self.state
-            .wheel
-            .visit(|_, event| total = total.wrapping_add(self.model.conserved_in_event(event)));
+        let mut add = |event: &Event| total = total.wrapping_add(self.model.conserved_in_event(event));
+        self.state.wheel.visit(|_, event| add(event));
+        self.state.held.iter().for_each(|event| add(&event.event()));
         total
     }
 
     /// All pending events in canonical order: by time, destination, source, payload. For dumps and tests.
     pub fn pending_events(&self) -> Vec<TimedEvent> {
-        let mut events = Vec::with_capacity(self.state.wheel.pending() as usize);
+        let mut events = self.state.held.clone();
         self.state.wheel.visit(|time, &Event { dst, src, payload }| {
             events.push(TimedEvent {
                 time,

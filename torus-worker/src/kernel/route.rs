@@ -64,14 +64,20 @@ impl Remote {
     }
 
     /// Appends an event; it arrives at its time, or at the floor if that is later.
-    pub(super) fn push(&mut self, to: usize, mut event: TimedEvent) {
+    pub(super) fn push(&mut self, to: usize, event: TimedEvent) {
+        let time = event.time.max(self.floor);
+        self.push_as_is(to, TimedEvent { time, ..event });
+    }
+
+    /// Appends a record whose time is not one.
+    #[inline]
+    pub(super) fn push_as_is(&mut self, to: usize, record: TimedEvent) {
         let buffer = &mut self.buffers[to];
         if buffer.len() == self.capacity {
             self.overflown = true;
             return;
         }
-        event.time = event.time.max(self.floor);
-        buffer.push(event);
+        buffer.push(record);
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct State<C> {
     pub(super) cells: Cells<C>,
     pub(super) edges: Edges,
     pub(super) wheel: Wheel,
+    /// Pending events for cells whose process is on its way here (see `migrate`).
+    pub(super) held: Vec<TimedEvent>,
     pub(super) remote: Remote,
     pub(super) collider: Collider,
     /// The events of the tick being executed.
@@ -36,6 +38,7 @@ impl<C: bytemuck::Pod> State<C> {
             cells: Cells::new(world.lattice.cells()),
             edges: Edges::new(capacity.edges),
             wheel: Wheel::new(capacity.pending),
+            held: Vec::new(),
             remote: Remote::new(capacity.remote_per_interval, world.peers()),
             collider: Collider::new(capacity.pending),
             due: Vec::with_capacity(capacity.pending as usize),
@@ -50,6 +53,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.cells.clear();
         self.edges.clear();
         self.wheel.clear(0);
+        self.held.clear();
         self.remote.begin(0);
         self.events = 0;
         self.last_time = 0;
@@ -64,6 +68,14 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     pub(super) fn connect(&mut self, from: u32, edge: Edge) -> Result<(), KernelError> {
+        self.check_edge(from, &edge)?;
+        match self.edges.connect(&mut self.cells.list, from, edge) {
+            Connected::Full => Err(self.full(Resource::Edges, self.last_time)),
+            Connected::Created | Connected::Replaced => Ok(()),
+        }
+    }
+
+    pub(super) fn check_edge(&self, from: u32, edge: &Edge) -> Result<(), KernelError> {
         let torus = self.world.torus;
         self.check_cell(from)?;
         self.check_cell(edge.to.cell)?;
@@ -73,10 +85,7 @@ impl<C: bytemuck::Pod> State<C> {
         if edge.delay == 0 {
             return Err(KernelError::NoDelay { torus, cell: from });
         }
-        match self.edges.connect(&mut self.cells.list, from, edge) {
-            Connected::Full => Err(self.full(Resource::Edges, self.last_time)),
-            Connected::Created | Connected::Replaced => Ok(()),
-        }
+        Ok(())
     }
 
     pub(super) fn edge(&self, from: u32, index: usize) -> Option<Edge> {
@@ -85,12 +94,19 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     pub(super) fn schedule(&mut self, event: TimedEvent) -> Result<(), KernelError> {
-        let TimedEvent {
-            time,
-            dst,
-            src,
-            payload,
-        } = event;
+        self.check_event(&event)?;
+        self.wheel.schedule(event.time, event.event());
+        Ok(())
+    }
+
+    /// Pending events, those included that wait for their process.
+    pub(super) fn pending(&self) -> u64 {
+        self.wheel.pending() + self.held.len() as u64
+    }
+
+    /// Whether one more event can be pending.
+    pub(super) fn check_event(&self, event: &TimedEvent) -> Result<(), KernelError> {
+        let TimedEvent { time, dst, .. } = *event;
         let torus = self.world.torus;
         self.check_cell(dst)?;
         if time > TIME_MAX {
@@ -103,10 +119,9 @@ impl<C: bytemuck::Pod> State<C> {
                 last_time: self.last_time,
             });
         }
-        if self.wheel.pending() >= u64::from(self.capacity.pending) {
+        if self.pending() >= u64::from(self.capacity.pending) {
             return Err(self.full(Resource::Pending, time));
         }
-        self.wheel.schedule(time, Event { dst, src, payload });
         Ok(())
     }
 
@@ -114,8 +129,13 @@ impl<C: bytemuck::Pod> State<C> {
         self.check_cell(event.dst)?;
         self.check_peer(to)?;
         self.remote.push(to.index(), event);
+        self.check_remote()
+    }
+
+    /// Whether all that was to be sent in this interval had room.
+    pub(super) fn check_remote(&self) -> Result<(), KernelError> {
         if self.remote.is_overflown() {
-            return Err(self.full(Resource::RemotePerInterval, event.time));
+            return Err(self.full(Resource::RemotePerInterval, self.last_time));
         }
         Ok(())
     }
@@ -148,7 +168,7 @@ impl<C: bytemuck::Pod> State<C> {
         }
     }
 
-    fn check_peer(&self, to: Torus) -> Result<(), KernelError> {
+    pub(super) fn check_peer(&self, to: Torus) -> Result<(), KernelError> {
         let World { torus, tori, .. } = self.world;
         if to != torus && self.world.has(to) {
             Ok(())

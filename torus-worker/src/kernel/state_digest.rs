@@ -41,6 +41,10 @@ impl<C: bytemuck::Pod> State<C> {
         let mut sum = 0u64;
         self.wheel
             .visit(|time, event| sum = sum.wrapping_add(TickDigest::new(time).event(event)));
+        for event in &self.held {
+            // No event is due at such a time: one that is held differs from one that is not.
+            sum = sum.wrapping_add(TickDigest::new(!event.time).event(&event.event()));
+        }
         sum
     }
 }

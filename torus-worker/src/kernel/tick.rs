@@ -78,7 +78,8 @@ impl<C: bytemuck::Pod> State<C> {
         self.collider.group(&mut self.due, &mut self.cells.list);
         self.deliver_all(model, time);
 
-        match overflow(&self.wheel, &self.remote, self.capacity.pending) {
+        let room = self.capacity.pending.saturating_sub(self.held.len() as u32);
+        match overflow(&self.wheel, &self.remote, room) {
             None => Ok(()),
             Some(what) => Err(self.failure.insert(self.full(what, time)).clone()),
         }

@@ -311,48 +311,45 @@ impl Wheel {
         });
     }
 
-    /// Removes the first `count` events in canonical order: by time, destination, source, payload. It allocates, and only
-    /// the corrective response of a model at a boundary needs it.
+    /// Takes out all events for a cell, in no particular order. It rebuilds the wheel, and allocates.
     #[cold]
-    pub(super) fn withdraw(&mut self, count: u64) {
-        let mut events = self.timed();
-        if count >= self.pending {
-            events.clear();
-        } else if count > 0 {
-            events.select_nth_unstable(count as usize - 1);
-            events.drain(..count as usize);
-        }
-        let overflown = self.overflown;
-        self.clear(self.base);
-        self.overflown = overflown;
-        for event in events {
-            self.push(event.time, event.event());
-        }
-    }
-
-    fn timed(&self) -> Vec<TimedEvent> {
-        let mut events = Vec::with_capacity(self.pending as usize);
+    pub(super) fn extract(&mut self, cell: u32) -> Vec<TimedEvent> {
+        let (mut extracted, mut others) = (Vec::new(), Vec::with_capacity(self.pending as usize));
         self.visit(|time, &Event { dst, src, payload }| {
-            events.push(TimedEvent {
+            let event = TimedEvent {
                 time,
                 dst,
                 src,
                 payload,
-            });
+            };
+            if dst == cell {
+                extracted.push(event);
+            } else {
+                others.push(event);
+            }
         });
-        events
+        if !extracted.is_empty() {
+            let (base, overflown) = (self.base, self.overflown);
+            self.clear(base);
+            self.overflown = overflown;
+            for event in others {
+                self.push(event.time, event.event());
+            }
+        }
+        extracted
     }
 
     /// Rebuilds the wheel around an earlier base. It allocates, and only a script that injects at the last executed
     /// time needs it: live intake is never earlier than the end of the run before it.
     #[cold]
     fn rebase(&mut self, base: u64) {
-        let events = self.timed();
+        let mut events = Vec::with_capacity(self.pending as usize);
+        self.visit(|time, event| events.push((time, *event)));
         let overflown = self.overflown;
         self.clear(base);
         self.overflown = overflown;
-        for event in events {
-            self.push(event.time, event.event());
+        for (time, event) in events {
+            self.push(time, event);
         }
     }
 }

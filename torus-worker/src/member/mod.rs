@@ -1,14 +1,16 @@
 //! One torus's part in the braid: a [`Node`] over the segment, as steps that never block.
 //!
-//! A member follows one order: rehydrate → replay → (keep → stop? → room? → frames? → take in → execute → publish) …
+//! A member follows one order: rehydrate → replay → own (at any time from rehydrate to the end of the replay) → (keep → stop? → room? → frames? → take in → execute → publish) …
 //! → finish. [`Member::advance`] makes the next step, or says what it waits for. It reads no clock and makes no system
 //! call except through its [`Journal`]; the worker process adds waiting, heartbeats and time budgets. The simulator runs
 //! the same code over a segment on the heap and ends a member at any [`Point`].
 //!
-//! A member writes into its own region only. docs/RECOVERY.md argues why its successor can go on from any point.
+//! A member writes into its own region only, and only once it owns it: a successor reads and replays while its
+//! predecessor's process is still being torn down ([`own`]). docs/RECOVERY.md argues why its successor can go on from any point.
 
 mod finish;
 mod keep;
+mod own;
 mod publish;
 mod rehydrate;
 mod room;
@@ -29,6 +31,7 @@ use crate::kernel::{LoadError, Progress};
 use crate::model::Model;
 use crate::node::{Injection, Node, NodeError};
 use crate::setup::SetupError;
+use own::Found;
 
 pub use take_in::is_acceptable;
 
@@ -145,6 +148,8 @@ pub enum Wait {
     Mirrors,
     /// The peers' end of the run.
     Peers,
+    /// The region: nothing more can be done without writing, and the member does not own it yet.
+    Region,
 }
 
 /// The outcome of one step.
@@ -179,6 +184,14 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     torus: Torus,
     /// In rotation order, beginning after the own.
     peers: Vec<Torus>,
+    /// Whether the region may be written; see [`own`].
+    owned: bool,
+    /// What the region held when this member read its state from it.
+    found: Found,
+    /// Length of the journal in bytes up to what was committed.
+    journal_end: u64,
+    /// Whether it has gone live: everything committed has been replayed, and from here on it publishes.
+    live: bool,
     node: Node<M>,
     journal: J,
     host: H,
@@ -227,8 +240,10 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     pub fn advance(&mut self, budget: u64) -> Result<Step, MemberError> {
         if self.inside {
             self.execute(budget)
-        } else if self.node.boundary() < self.live_from {
+        } else if self.is_replaying() {
             self.enter_replayed()
+        } else if !self.live {
+            self.go_live()
         } else {
             self.pass_boundary()
         }
@@ -236,17 +251,21 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
 
     /// Executes a stretch of the open interval, and closes it at its end.
     fn execute(&mut self, budget: u64) -> Result<Step, MemberError> {
-        if !self.is_replaying() {
+        if self.owned {
             self.mirror_peers()?;
         }
-        if self.node.run(budget)? == Progress::Done {
-            self.host.reach(Point::Executed)?;
-            self.inside = false;
-            if self.node.boundary() < self.live_from {
-                self.close_replayed()?
-            } else {
-                self.publish()?
-            }
+        if self.node.run(budget)? == Progress::More {
+            return Ok(Step::Worked);
+        }
+        if !self.owned && self.is_repair_due() {
+            return Ok(Step::Waiting(Wait::Region));
+        }
+        self.host.reach(Point::Executed)?;
+        self.inside = false;
+        if self.is_replaying() {
+            self.close_replayed()?;
+        } else {
+            self.publish()?;
         }
         Ok(Step::Worked)
     }

@@ -68,8 +68,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// damaged in the own region.
     pub(super) fn close_replayed(&mut self) -> Result<(), MemberError> {
         let n = self.node.boundary();
-        for peer in self.peers.clone() {
-            self.repair_strand(peer)?;
+        // Without the region the last step has found that there is nothing to repair.
+        if self.owned {
+            for peer in self.peers.clone() {
+                self.repair_strand(peer)?;
+            }
         }
         self.node.close(&mut self.buffers.frame);
         let marked = self.recorded_mark(n);
@@ -89,10 +92,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             });
         }
         self.compare_with_proof(n)?;
-        self.repair_slot(n)?;
-        if self.node.boundary() == self.live_from {
+        if self.owned {
+            self.repair_slot(n)?;
+        }
+        if !self.is_replaying() {
             self.host.reach(Point::Replayed)?;
-            self.go_live()?;
         }
         Ok(())
     }
@@ -134,39 +138,54 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         })
     }
 
-    /// Rewrites the strand range of the replayed interval if it fails its hash and no later range lies over it.
-    fn repair_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
+    /// Whether something of the replayed interval is damaged in the own region, so that it has to be written again.
+    pub(super) fn is_repair_due(&mut self) -> bool {
+        let n = self.node.boundary();
+        let mut peers = self.peers.clone().into_iter();
+        peers.any(|peer| self.is_strand_damaged(peer)) || self.is_slot_damaged(n)
+    }
+
+    /// Whether the strand range of the replayed interval fails its hash, and no later range lies over it.
+    fn is_strand_damaged(&mut self, peer: Torus) -> bool {
         let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else {
-            return Ok(());
+            return false;
         };
         let position = self.node.books().sent[peer.index()];
         let events = self.node.outgoing(peer);
         let is_overlaid = self.committed_strand_end[peer.index()] > position + strand.capacity() as u64;
         if events.is_empty() || is_overlaid {
-            return Ok(());
+            return false;
         }
         let held = &mut self.buffers.events[peer.index()];
         held.clear();
         held.resize(events.len(), bytemuck::Zeroable::zeroed());
         strand.reader().read(position, held);
-        if hash::events(held) != hash::events(events) {
-            strand.write(position, events);
-            self.host.reach(Point::StrandRewritten)?;
+        hash::events(held) != hash::events(events)
+    }
+
+    /// Rewrites the strand range of the replayed interval if it is damaged.
+    fn repair_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
+        if !self.is_strand_damaged(peer) {
+            return Ok(());
         }
+        if let Some(strand) = self.segment.own.strands[peer.index()].as_ref() {
+            strand.write(self.node.books().sent[peer.index()], self.node.outgoing(peer));
+        }
+        self.host.reach(Point::StrandRewritten)?;
         Ok(())
     }
 
-    /// Rewrites the ring slot of a replayed frame if it is damaged and no later frame lies in it.
-    fn repair_slot(&mut self, n: u64) -> Result<(), MemberError> {
-        let ring = &self.segment.own.ring;
+    /// Whether the ring slot of a replayed frame is damaged, and no later frame lies in it.
+    fn is_slot_damaged(&mut self, n: u64) -> bool {
+        let ring = self.segment.own.ring.reader();
         let is_overlaid = n + ring.slots() as u64 <= self.live_from.saturating_sub(1);
-        if !is_overlaid
-            && ring
-                .reader()
-                .read(self.torus, n, &mut self.buffers.committed)
-                .is_err()
-        {
-            ring.write(&self.buffers.frame);
+        !is_overlaid && ring.read(self.torus, n, &mut self.buffers.committed).is_err()
+    }
+
+    /// Rewrites the ring slot of a replayed frame if it is damaged.
+    fn repair_slot(&mut self, n: u64) -> Result<(), MemberError> {
+        if self.is_slot_damaged(n) {
+            self.segment.own.ring.write(&self.buffers.frame);
             self.host.reach(Point::SlotRewritten)?;
         }
         Ok(())

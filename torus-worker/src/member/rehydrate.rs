@@ -2,7 +2,8 @@
 //!
 //! The newest checkpoint whose hash is right wins, wherever it stands: in the own slots or in a peer's mirror. It is
 //! copied first, and the copy is verified. The last committed frame is the highest valid one in the own ring or in
-//! either peer's log. Everything between the two is replayed. Until then nothing of the protocol's state is written.
+//! either peer's log. Everything between the two is replayed. Nothing is written here: a successor may read while its
+//! predecessor is still being torn down.
 
 use std::collections::VecDeque;
 
@@ -19,8 +20,9 @@ use crate::model::Model;
 use crate::node::{Node, checkpoint};
 use crate::setup;
 
+use super::own::Found;
 use super::take_in::read_own;
-use super::{Buffers, Host, Member, MemberError, Newest, Point};
+use super::{Buffers, Host, Member, MemberError, Newest, Point, Step, Wait};
 
 /// How often the candidates are listed anew when one changes while it is copied.
 const ATTEMPTS: usize = 8;
@@ -41,6 +43,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     ) -> Result<Self, MemberError> {
         let mut node = setup::empty_node::<M>(config, torus)?;
         let mut buffers = Buffers::new::<M>(&node, config);
+        // Before anything is read: what changes from here on is found to have changed.
+        let found = Found::look(&segment.own);
         let last = last_committed(&segment, torus, &mut buffers.committed);
         let newest = newest_whole(&segment, torus, u64::MAX, &mut buffers.checkpoint);
         let live_from = last
@@ -73,6 +77,10 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             journal,
             host,
             incarnation,
+            owned: false,
+            found,
+            journal_end,
+            live: false,
             live_from,
             inside: false,
             announced: None,
@@ -91,22 +99,16 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             buffers,
             segment,
         };
+        if member.is_replaying() {
+            member.recorded = member.journal.records(loaded_length..journal_end)?.into();
+        }
         member.host.reach(Point::Rehydrated)?;
-        member.journal.truncate(journal_end)?;
-        member.host.reach(Point::JournalTruncated)?;
-        if member.node.boundary() < live_from {
-            member.recorded = member.journal.records_from(loaded_length)?.into();
-        }
-        member.take_stock();
-        if member.node.boundary() == member.live_from {
-            member.go_live()?;
-        }
         Ok(member)
     }
 
     /// Learns which own checkpoint and which mirrors there are. A published mirror has been verified, and so has an own
     /// checkpoint that all peers mirror; one that they do not is verified here, or they would wait for it for ever.
-    fn take_stock(&mut self) {
+    pub(super) fn take_stock(&mut self) {
         let own = &self.segment.own;
         let safe = self.safe_checkpoint_of(self.torus);
         self.newest = newest_of(own.checkpoints.reader());
@@ -140,7 +142,11 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     }
 
     /// Everything committed has been replayed: from here on the member publishes.
-    pub(super) fn go_live(&mut self) -> Result<(), MemberError> {
+    pub(super) fn go_live(&mut self) -> Result<Step, MemberError> {
+        if !self.owned {
+            return Ok(Step::Waiting(Wait::Region));
+        }
+        self.live = true;
         // What is left, if anything, is the record of a stop at this very boundary.
         self.recorded = VecDeque::new();
         self.journal_length = self.journal.length();
@@ -150,7 +156,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         }
         self.ring_doorbell();
         self.host.reach(Point::WentLive)?;
-        Ok(())
+        Ok(Step::Worked)
     }
 }
 

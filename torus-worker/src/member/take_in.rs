@@ -40,23 +40,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             let record = self.intake_record(b, positions);
             self.append(&record)?;
         }
-        let step = self.enter(positions)?;
-        self.show_verdicts();
-        Ok(step)
-    }
-
-    /// Shows in the status cell how this torus stands to each constraint.
-    fn show_verdicts(&self) {
-        let status = &self.segment.own.status;
-        for (entry, verdict) in self.node.verdicts().iter().enumerate() {
-            let word = verdict.map_or(0, |verdict| 1 + u64::from(verdict.violated));
-            if let Some(verdict) = verdict {
-                status.set_measured(entry, verdict.measured as u64);
-            }
-            if status.reader().verdict(entry) != word {
-                status.set_verdict(entry, word);
-            }
-        }
+        self.enter(positions)
     }
 
     /// Opens interval `b` of a predecessor again, with the intake that it had.
@@ -132,6 +116,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             match self.gather_peer(peer, n, replay) {
                 Found::Yes => self.complain(peer, None),
                 Found::NotYet => return Ok(Some(Wait::Frame(peer))),
+                Found::Damaged if !self.owned => return Ok(Some(Wait::Region)),
                 Found::Damaged => {
                     self.complain(peer, Some(n));
                     return Ok(Some(Wait::Repair(peer)));
@@ -218,6 +203,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Tells the watchdog which peer's memory is damaged, so that its successor rewrites it; or takes that back.
     fn complain(&mut self, peer: Torus, damaged: Option<u64>) {
+        if !self.owned {
+            return;
+        }
         let word = damaged.map_or(0, |n| n + 1);
         let status = &self.segment.own.status;
         if status.reader().complaint(peer) != word {

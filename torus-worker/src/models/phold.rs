@@ -1,29 +1,39 @@
 //! `phold`: the standard benchmark of parallel discrete-event simulation (Fujimoto, *Performance of Time Warp under
 //! synthetic workloads*, 1990). A fixed population of events hops along random out-edges with random delays.
 
-use super::population::{change_events, change_processes, events_for_rate};
 use crate::model::{
-    CapacityHint, ConstraintKind, Corrector, Coupling, Deviation, Edge, Event, KernelError, Model, Outbox,
-    ParameterError, ParameterSpec, Parameters, Place, Setup, Site, World,
+    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec,
+    Parameters, Place, Setup, Site, World,
 };
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Source, TimedEvent};
+use shm_layout::torus::Torus;
 
 const PARAMETERS: &[ParameterSpec] = &[
     ParameterSpec {
         name: "population",
         default: "cells",
-        meaning: "events per torus, spread evenly over the cells; \"cells\" means one per cell",
+        meaning: "events per torus, spread evenly over the processes; \"cells\" means one per process",
+    },
+    ParameterSpec {
+        name: "skew",
+        default: "1",
+        meaning: "torus A starts with this many times the population, 1 to 1024",
+    },
+    ParameterSpec {
+        name: "occupied",
+        default: "cells",
+        meaning: "processes per torus, spread evenly over the cells, so that others can move to the rest; \"cells\" means all",
     },
     ParameterSpec {
         name: "degree",
         default: "2",
-        meaning: "out-edges of each cell to random cells of its torus, 1 to 64",
+        meaning: "out-edges of each process to random ones of its torus, 1 to 64 and no more than there are",
     },
     ParameterSpec {
         name: "remote",
         default: "0",
-        meaning: "part of the events that go to a random cell of a random other torus, 0 to 1",
+        meaning: "part of the events that go to a random process of a random other torus, 0 to 1",
     },
     ParameterSpec {
         name: "max_delay",
@@ -36,6 +46,8 @@ const PARAMETERS: &[ParameterSpec] = &[
 #[derive(Clone, Copy, Debug)]
 pub struct Phold {
     population: u32,
+    skew: u32,
+    occupied: u32,
     degree: u32,
     /// An event goes to a peer if a 32-bit draw is below this.
     remote_below: u64,
@@ -56,11 +68,22 @@ pub struct Tally {
 }
 
 impl Phold {
+    /// The cell of a process, by its number.
+    fn cell_of(&self, number: u32, cells: u32) -> u32 {
+        (u64::from(number) * u64::from(cells) / u64::from(self.occupied)) as u32
+    }
+
+    /// Events that a torus starts with.
+    fn population_of(&self, torus: Torus) -> u32 {
+        let skew = if torus == Torus::A { self.skew } else { 1 };
+        self.population.saturating_mul(skew)
+    }
+
     fn first_event(&self, setup: &Setup<'_, Self>, number: u32, cells: u32) -> TimedEvent {
-        let cell = number % cells;
+        let cell = self.cell_of(number % self.occupied, cells);
         let mut stream = setup.stream(cell);
-        // Past the draws for the cell's edges, one per round of cells.
-        let draws = 2 * (self.degree + self.peers) + number / cells;
+        // Past the draws for the cell's edges, one per round of processes.
+        let draws = 2 * (self.degree + self.peers) + number / self.occupied;
         (0..draws).for_each(|_| {
             stream.draw();
         });
@@ -75,14 +98,17 @@ impl Phold {
 
     fn connect_cell(&self, setup: &mut Setup<'_, Self>, cell: u32) -> Result<(), KernelError> {
         let World { torus, lattice, .. } = setup.world();
-        let cells = u64::from(lattice.cells());
         let mut stream = setup.stream(cell);
+        let mut any_cell = || {
+            let number = stream.below(u64::from(self.occupied)) as u32;
+            self.cell_of(number, lattice.cells())
+        };
         let mut degree = 0;
         while degree < self.degree as usize {
             // Drawing a cell twice creates no second edge, so draw again.
             let to = Place {
                 torus,
-                cell: stream.below(cells) as u32,
+                cell: any_cell(),
             };
             setup.connect(
                 cell,
@@ -97,7 +123,7 @@ impl Phold {
             for peer in setup.world().peers() {
                 let to = Place {
                     torus: peer,
-                    cell: stream.below(cells) as u32,
+                    cell: any_cell(),
                 };
                 setup.connect(
                     cell,
@@ -124,11 +150,16 @@ impl Model for Phold {
 
     fn new(parameters: &Parameters, world: &World) -> Result<Self, ParameterError> {
         let cells = world.lattice.cells();
-        let population = match parameters.text("population")? {
+        let occupied = match parameters.text("occupied")? {
             "cells" => cells,
+            _ => parameters.integer("occupied", 1..=i64::from(cells))? as u32,
+        };
+        let population = match parameters.text("population")? {
+            "cells" => occupied,
             _ => parameters.integer("population", 0..=1 << 26)? as u32,
         };
-        let degree = parameters.integer("degree", 1..=64)? as u32;
+        let skew = parameters.integer("skew", 1..=1024)? as u32;
+        let degree = parameters.integer("degree", 1..=64.min(i64::from(occupied)))? as u32;
         let remote = parameters.fraction("remote")?;
         let max_delay = parameters.integer("max_delay", 1..=256)? as u32;
         let peers = if remote > 0.0 {
@@ -145,6 +176,8 @@ impl Model for Phold {
         let remote_delay = u64::from(world.lag).saturating_mul(world.interval).min(1 << 30) as u32;
         Ok(Phold {
             population,
+            skew,
+            occupied,
             degree,
             remote_below,
             peers,
@@ -156,11 +189,22 @@ impl Model for Phold {
     /// Without remote events the population is all there is; the other half is for injected ones. With them, the
     /// population of three tori wanders: a torus holds its own share give or take some square roots of it, and can
     /// hold all three only if they are small. In one interval an event is sent to a peer at most once, because it
-    /// comes back no earlier than L intervals later.
+    /// comes back no earlier than L intervals later. Where processes can move, one torus may come to hold all events.
     fn capacity(&self, world: &World) -> CapacityHint {
-        let edges = world.lattice.cells() * (self.degree + self.peers);
+        let cells = world.lattice.cells();
+        let edges = cells * (self.degree + self.peers);
+        let most = self.population_of(Torus::A);
+        if self.occupied < cells {
+            return CapacityHint {
+                pending: most
+                    .saturating_add(self.population.saturating_mul(2))
+                    .saturating_add(2048),
+                edges,
+                remote_per_interval: most.saturating_add(2048),
+            };
+        }
         if self.remote_below == 0 {
-            let pending = (2 * self.population).max(1024);
+            let pending = most.saturating_mul(2).max(1024);
             return CapacityHint {
                 pending,
                 edges,
@@ -168,22 +212,24 @@ impl Model for Phold {
             };
         }
         CapacityHint {
-            pending: 2 * self.population + 2048,
+            pending: most.saturating_mul(2).saturating_add(2048),
             edges,
-            remote_per_interval: self.population + 2048,
+            remote_per_interval: most.saturating_add(2048),
         }
     }
 
     fn set_up(&self, setup: &mut Setup<'_, Self>) -> Result<(), KernelError> {
-        let cells = setup.world().lattice.cells();
-        for cell in 0..cells {
+        let World { torus, lattice, .. } = setup.world();
+        let cells = lattice.cells();
+        for cell in (0..self.occupied).map(|number| self.cell_of(number, cells)) {
             setup.spawn(cell, Tally::default())?;
             self.connect_cell(setup, cell)?;
         }
-        for number in 0..self.population {
-            // Spread evenly also when there are fewer events than cells.
-            let spread = if self.population < cells {
-                (u64::from(number) * u64::from(cells) / u64::from(self.population)) as u32
+        let population = self.population_of(torus);
+        for number in 0..population {
+            // Spread evenly also when there are fewer events than processes.
+            let spread = if population < self.occupied {
+                (u64::from(number) * u64::from(self.occupied) / u64::from(population)) as u32
             } else {
                 number
             };
@@ -194,6 +240,10 @@ impl Model for Phold {
 
     #[inline(always)]
     fn handle(&self, site: &mut Site<'_, Tally>, bag: &[Event], out: &mut Outbox<'_>) {
+        // An event from outside for a cell without a process ends there.
+        if out.out_degree() == 0 {
+            return;
+        }
         for event in bag {
             if let Some(tally) = site.process() {
                 tally.handled = tally.handled.wrapping_add(1);
@@ -209,24 +259,6 @@ impl Model for Phold {
             } else {
                 out.send(scale((draw >> 32) as u32, self.degree) as usize, delay, payload);
             }
-        }
-    }
-
-    /// The population goes up and down for the number of pending events and for the event rate, processes are spawned
-    /// and retired for their number.
-    fn correct(&self, deviation: &Deviation, torus: &mut Corrector<'_, Tally>) -> Result<(), KernelError> {
-        let (step, max_delay) = (deviation.step(), self.max_delay);
-        // A quarter of what the model asks for stays free: for events that clients inject and that peers send.
-        let most = u64::from(self.capacity(&torus.world()).pending) / 4 * 3;
-        match deviation.kind {
-            ConstraintKind::Pending => change_events(torus, step, max_delay, most),
-            ConstraintKind::EventRate => {
-                let events = events_for_rate(step, u64::from(max_delay) + 1);
-                change_events(torus, events, max_delay, most)
-            }
-            ConstraintKind::Active => change_processes(torus, step),
-            // Nothing is conserved here.
-            ConstraintKind::Invariant => Ok(()),
         }
     }
 

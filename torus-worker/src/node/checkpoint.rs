@@ -4,6 +4,7 @@
 //! has a section, which it writes and reads itself; the kernel's is the last.
 
 use super::constraints::Constraints;
+use super::migrate::Migrations;
 use super::{Books, LANES_MAX, Node};
 use crate::kernel::{Kernel, LoadError};
 use crate::model::{Model, World};
@@ -12,13 +13,17 @@ use shm_layout::config::Capacity;
 /// "BRAIDCKP", little-endian.
 const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDCKP");
 /// Raised whenever the meaning of the words changes.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// Magic, version, torus, journal length.
 const HEAD_WORDS: usize = 4;
 
 /// The largest checkpoint of a torus in words.
 pub fn words_max<M: Model>(world: &World, capacity: &Capacity) -> usize {
-    HEAD_WORDS + Books::WORDS + Constraints::WORDS + Kernel::<M>::checkpoint_words_max(world, capacity)
+    HEAD_WORDS
+        + Books::WORDS
+        + Constraints::WORDS
+        + Migrations::WORDS_MAX
+        + Kernel::<M>::checkpoint_words_max(world, capacity)
 }
 
 /// Words of a checkpoint that are still to be read.
@@ -58,6 +63,7 @@ impl<M: Model> Node<M> {
         out.extend_from_slice(&[MAGIC, VERSION, self.torus.index() as u64, journal_length]);
         self.books.save(out);
         self.constraints.save(out);
+        self.migrations.save(out);
         self.kernel.save(out);
     }
 
@@ -73,9 +79,11 @@ impl<M: Model> Node<M> {
         }
         let books = Books::load(&mut words)?;
         let constraints = Constraints::load(&mut words)?;
+        let migrations = Migrations::load(&mut words)?;
         self.kernel.load(words.rest)?;
         self.books = books;
         self.constraints = constraints;
+        self.migrations = migrations;
         Ok(journal_length)
     }
 }

@@ -8,8 +8,8 @@ use shm_layout::frame::{CONSTRAINTS, Constraint};
 use shm_layout::record::{LaneEntry, Source, SourceKind};
 use shm_layout::torus::Torus;
 
-use super::Node;
 use super::constraints::ConstraintKind;
+use super::{Node, NodeError};
 use crate::model::Model;
 
 /// The lane of commands: the supervisor's. A command in any other lane is passed over.
@@ -36,11 +36,23 @@ pub enum Command {
     ReleaseEntry(usize),
     /// Remove all entries of a kind that the torus has set.
     ReleaseKind(ConstraintKind),
+    /// Move a process of this torus to another one.
+    Migrate {
+        /// Its cell.
+        cell: u32,
+        /// Where it is to go.
+        to: Torus,
+        /// What the command calls itself, so that its outcome can be found; not 0.
+        ticket: u64,
+    },
 }
 
 impl Command {
     /// The command in an entry; `None` if it is none.
     pub fn of(entry: &LaneEntry) -> Option<Self> {
+        if entry.kind == LaneEntry::MIGRATE {
+            return Self::migrate(entry);
+        }
         let kind = ConstraintKind::from_word(u64::from(entry.dst & 0xff));
         let named = match entry.dst >> ENTRY_SHIFT {
             0 => None,
@@ -60,6 +72,16 @@ impl Command {
             (LaneEntry::RELEASE, Some(kind), None) => Some(Command::ReleaseKind(kind)),
             _ => None,
         }
+    }
+
+    fn migrate(entry: &LaneEntry) -> Option<Self> {
+        let to = Torus::from_index(usize::try_from(entry.payload).ok()?)?;
+        let is_whole = entry.dst < Source::CELLS && entry.at != 0;
+        is_whole.then_some(Command::Migrate {
+            cell: entry.dst,
+            to,
+            ticket: entry.at,
+        })
     }
 
     /// The entry for lane 0 of `torus` that says this.
@@ -92,13 +114,20 @@ impl Command {
                 kind: LaneEntry::RELEASE,
                 ..plain
             },
+            Command::Migrate { cell, to, ticket } => LaneEntry {
+                at: ticket,
+                dst: cell,
+                payload: to.index() as i64,
+                kind: LaneEntry::MIGRATE,
+                ..plain
+            },
         }
     }
 }
 
 impl<M: Model> Node<M> {
     /// Carries out a command that was taken in at this boundary.
-    pub(super) fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) -> Result<(), NodeError> {
         match command {
             Command::Constrain {
                 entry,
@@ -119,7 +148,9 @@ impl<M: Model> Node<M> {
             }
             Command::ReleaseEntry(entry) => self.constraints.release(self.torus, Some(entry), 0),
             Command::ReleaseKind(kind) => self.constraints.release(self.torus, None, kind as u64),
+            Command::Migrate { cell, to, ticket } => self.request_migration(cell, to, ticket)?,
         }
+        Ok(())
     }
 }
 
@@ -145,12 +176,29 @@ mod tests {
         }
         let command = Command::ReleaseEntry(15);
         assert_eq!(Command::of(&command.entry(Torus::C)), Some(command));
+        let command = Command::Migrate {
+            cell: Source::CELLS - 1,
+            to: Torus::B,
+            ticket: u64::MAX,
+        };
+        assert_eq!(Command::of(&command.entry(Torus::A)), Some(command));
     }
 
     #[test]
     fn what_is_no_command_is_none() {
         let good = Command::ReleaseEntry(3).entry(Torus::A);
+        let (cell, to, ticket) = (5, Torus::B, 1);
+        let migrate = Command::Migrate { cell, to, ticket }.entry(Torus::A);
         let cases = [
+            LaneEntry { at: 0, ..migrate },
+            LaneEntry {
+                payload: 3,
+                ..migrate
+            },
+            LaneEntry {
+                dst: Source::CELLS,
+                ..migrate
+            },
             LaneEntry { kind: 0, ..good },
             LaneEntry { kind: 99, ..good },
             LaneEntry {

@@ -9,8 +9,8 @@ pub mod checkpoint;
 pub mod command;
 pub mod constraints;
 pub mod coupling;
-pub mod hold;
 mod intake;
+pub mod migrate;
 
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
@@ -25,7 +25,7 @@ use crate::model::{Coupling, Model};
 use command::{COMMAND_LANE, Command};
 use constraints::Constraints;
 use coupling::Gain;
-use hold::Verdicts;
+use migrate::Migrations;
 
 /// How many injection lanes a torus can have.
 pub const LANES_MAX: usize = shm_layout::frame::FRAME_LANES;
@@ -89,10 +89,8 @@ pub struct Node<M: Model> {
     tolerance: u32,
     books: Books,
     constraints: Constraints,
-    /// Not part of the state: it follows from the state and the intake of the boundary that was last entered.
-    verdicts: Verdicts,
-    /// The same holds of the violations found there.
-    violations: u64,
+    migrations: Migrations,
+    balance_percent: Option<u32>,
     faces: Vec<i32>,
 }
 
@@ -126,8 +124,8 @@ impl<M: Model> Node<M> {
             tolerance: config.tolerance,
             books: Books::default(),
             constraints: Constraints::default(),
-            verdicts: Default::default(),
-            violations: 0,
+            migrations: Migrations::default(),
+            balance_percent: config.balance_percent,
             faces,
         }
     }
@@ -152,19 +150,6 @@ impl<M: Model> Node<M> {
         &mut self.kernel
     }
 
-    /// Sets the constraints that the model has of its own, before boundary 0.
-    pub fn constrain_by_model(&mut self) {
-        let world = *self.kernel.world();
-        for (kind, value, tolerance) in self.kernel.model().constraints(&world) {
-            self.command(Command::Constrain {
-                entry: None,
-                kind,
-                value,
-                tolerance,
-            });
-        }
-    }
-
     /// The calendar of the run.
     pub fn calendar(&self) -> Calendar {
         self.calendar
@@ -175,6 +160,11 @@ impl<M: Model> Node<M> {
         (self.tori > 1)
             .then(|| b.checked_sub(self.calendar.lag()))
             .flatten()
+    }
+
+    /// Whether `peer` takes in what is emitted for it in interval `n`.
+    pub fn reaches(&self, peer: Torus, _n: u64) -> bool {
+        peer != self.torus && peer.index() < usize::from(self.tori)
     }
 
     /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval.
@@ -190,17 +180,17 @@ impl<M: Model> Node<M> {
                 self.verify(peer, frame, intake.events[peer.index()])?;
             }
         }
-        let mut corrected = false;
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()].filter(|frame| frame.has_projection()) {
-                corrected |= self.couple(peer, frame)?;
+                self.couple(peer, frame)?;
                 self.constraints.take_over(peer, frame);
             }
         }
-        self.violations = u64::from(corrected) + self.hold_constraints()?;
+        self.migrate(intake)?;
         for peer in self.torus.peers(self.tori) {
-            for event in intake.events[peer.index()] {
-                self.kernel.schedule(*event)?;
+            let events = intake.events[peer.index()].iter();
+            for event in events.filter(|event| !migrate::is_record(event)) {
+                self.deliver(*event)?;
             }
         }
         for injection in intake.injected {
@@ -235,6 +225,7 @@ impl<M: Model> Node<M> {
         let cells = self.kernel.world().lattice.cells();
         if let Some(event) = events
             .iter()
+            .filter(|event| !migrate::is_record(event))
             .find(|e| e.time < self.calendar.tick(b) || e.dst >= cells)
         {
             let what = format!(
@@ -261,13 +252,12 @@ impl<M: Model> Node<M> {
     }
 
     /// Couple boundaries: a corrective event for each face cell that differs by more than the tolerance; of a conserved
-    /// quantity, the counter-entry goes to the projecting torus. Returns whether there was one.
-    fn couple(&mut self, peer: Torus, frame: &Frame) -> Result<bool, NodeError> {
+    /// quantity, the counter-entry goes to the projecting torus.
+    fn couple(&mut self, peer: Torus, frame: &Frame) -> Result<(), NodeError> {
         if M::COUPLING == Coupling::None {
-            return Ok(false);
+            return Ok(());
         }
         let b = self.books.boundary;
-        let mut corrected = false;
         let mut face = std::mem::take(&mut self.faces);
         frame.read_face(&mut face);
         let outcome = (0_u32..).zip(&face).try_for_each(|(cell, projected)| {
@@ -276,7 +266,6 @@ impl<M: Model> Node<M> {
             if step == 0 {
                 return Ok(());
             }
-            corrected = true;
             let own = TimedEvent {
                 time: self.calendar.tick(b),
                 dst: cell,
@@ -296,17 +285,14 @@ impl<M: Model> Node<M> {
             Ok(())
         });
         self.faces = face;
-        outcome.map(|()| corrected)
+        outcome
     }
 
     /// Takes in one entry of a lane: an event, or a command in the supervisor's lane.
     fn take_entry(&mut self, injection: &Injection) -> Result<(), NodeError> {
         let Injection { lane, entry } = *injection;
         match Command::of(&entry).filter(|_| lane == COMMAND_LANE) {
-            Some(command) => {
-                self.command(command);
-                Ok(())
-            }
+            Some(command) => self.command(command),
             None => self.inject(lane, entry),
         }
     }
@@ -320,13 +306,12 @@ impl<M: Model> Node<M> {
             )));
         }
         let time = entry.at.max(self.calendar.tick(self.books.boundary));
-        self.kernel.schedule(TimedEvent {
+        self.deliver(TimedEvent {
             time,
             dst: entry.dst,
             src: entry.src,
             payload: entry.payload,
-        })?;
-        Ok(())
+        })
     }
 
     fn foreign(&self, what: String) -> NodeError {
@@ -367,7 +352,6 @@ impl<M: Model> Node<M> {
         frame.set_pending(self.kernel.pending());
         frame.set_active(self.kernel.active().into());
         frame.set_edges(self.kernel.edges().into());
-        frame.set_violations(self.violations);
         frame.set_history_digest(self.kernel.history_digest());
         for peer in self.torus.peers(self.tori) {
             let events = self.kernel.remote(peer);
@@ -397,6 +381,7 @@ impl<M: Model> Node<M> {
         words.extend_from_slice(&books.peer_chains);
         words.extend_from_slice(&books.lane_positions);
         self.constraints.digest_into(&mut words);
+        self.migrations.save(&mut words);
         hash::words(&words)
     }
 }

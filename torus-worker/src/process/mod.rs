@@ -18,6 +18,7 @@ mod budget;
 pub mod describe;
 mod registry;
 mod run;
+mod succession;
 mod verify;
 mod wait;
 

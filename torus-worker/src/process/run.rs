@@ -5,19 +5,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use shm_layout::config::RunConfig;
-use shm_layout::names;
-use shm_layout::segment::{LockByte, SegmentError, SegmentFile};
-use shm_layout::status::{Identity, Phase};
-use shm_layout::sys::{clock, process, signals};
+use shm_layout::segment::{SegmentError, SegmentFile};
+use shm_layout::status::Phase;
+use shm_layout::sys::{clock, signals};
 use shm_layout::torus::Torus;
 
-use crate::journal::{FileJournal, JournalError};
-use crate::member::{Member, MemberError, Step};
+use crate::journal::JournalError;
+use crate::member::{MemberError, Step};
 use crate::model::Model;
 
 use super::arguments::Run;
-use super::budget::{CheckpointBudget, Timekeeper};
+use super::budget::CheckpointBudget;
 use super::registry::{ModelEntry, find};
+use super::succession::{Succession, Worker};
 use super::wait::{Doorbells, Next, Waiter, wake_peers};
 
 /// Exit codes of a worker, for the watchdog.
@@ -33,16 +33,14 @@ pub mod exit_code {
 }
 
 /// Events executed between two heartbeats, about a millisecond's worth.
-const STRETCH: u64 = 65_536;
-/// How long a successor waits for its predecessor's lock, which the kernel releases when it has torn the process down.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const STRETCH: u64 = 65_536;
 
 /// What a worker was started with, after the segment has been verified.
 pub(super) struct Context {
-    file: SegmentFile,
-    torus: Torus,
-    incarnation: u64,
-    started_ns: u64,
+    pub(super) file: SegmentFile,
+    pub(super) torus: Torus,
+    pub(super) incarnation: u64,
+    pub(super) started_ns: u64,
 }
 
 /// Why a worker ends before the run does.
@@ -117,92 +115,30 @@ pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
 
 /// Runs one torus to the end of the run.
 pub(super) fn run<M: Model>(context: &Context) -> Result<(), Failure> {
-    lock(context)?;
-    let file = &context.file;
-    let map = file.map_worker(context.torus)?;
-    let segment = map.views();
-    let status = map.views().own.status;
-    let expected = segment.control.expected_incarnation(context.torus);
-    if expected > context.incarnation {
-        return Err(Failure::Superseded {
-            torus: context.torus,
-            expected,
-        });
-    }
-    // The phase first: the watchdog must never find this incarnation with its predecessor's last phase.
-    status.set_phase(Phase::Rehydrating);
-    status.set_caught_up_ns(0);
-    status.set_identity(&identity(context.incarnation));
-    status.set_started_ns(context.started_ns);
-    status.set_locked_ns(clock::monotonic_ns());
-    status.beat(clock::monotonic_ns());
-    let outcome = live::<M>(context, segment);
-    if let Err(failure) = &outcome {
+    let map = context.file.map_worker(context.torus)?;
+    let mut succession = Succession::new(context, &map);
+    let outcome = succession
+        .complete::<M>()
+        .and_then(|member| live(context, member));
+    if let Err(failure) = &outcome
+        && succession.is_locked()
+    {
+        let status = map.views().own.status;
         status.set_failure(1, &failure.to_string());
         status.set_phase(Phase::Failed);
     }
     outcome
 }
 
-/// Takes the region's lock, waiting for the kernel to release a dead predecessor's.
-fn lock(context: &Context) -> Result<(), Failure> {
-    let torus = context.torus;
-    let deadline = clock::monotonic() + LOCK_PATIENCE;
-    while !context.file.try_lock(LockByte::Region(torus))? {
-        if clock::monotonic() > deadline {
-            return Err(Failure::Locked {
-                torus,
-                seconds: LOCK_PATIENCE.as_secs(),
-            });
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    Ok(())
-}
-
-fn identity(incarnation: u64) -> Identity {
-    let pid = std::process::id();
-    Identity {
-        pid: pid.into(),
-        start_time: process::start_time(pid).unwrap_or(0),
-        boot_id: process::boot_id(),
-        incarnation,
-    }
-}
-
-fn live<M: Model>(context: &Context, segment: shm_layout::region::WorkerSegment<'_>) -> Result<(), Failure> {
-    let config = context.file.config();
-    let torus = context.torus;
-    let path = names::journal_path(config, torus);
-    let journal = FileJournal::open(&path, config, torus)?;
-    let mut member: Member<'_, M, _, _> = Member::rehydrate(
-        segment,
-        config,
-        torus,
-        journal,
-        Timekeeper::default(),
-        context.incarnation,
-    )?;
-    let status = &member.segment().own.status;
-    status.set_loaded_ns(clock::monotonic_ns());
-    status.set_phase(if member.is_replaying() {
-        Phase::Replaying
-    } else {
-        Phase::Waiting
-    });
-    let replayed = member.live_from() - member.node().boundary();
-    status.set_replayed_intervals(replayed);
-    drive(&mut member, config)?;
+fn live<M: Model>(context: &Context, mut member: Worker<'_, M>) -> Result<(), Failure> {
+    drive(&mut member, context.file.config())?;
     member.segment().own.status.set_phase(Phase::Finished);
-    wake_peers(member.segment(), torus);
+    wake_peers(member.segment(), context.torus);
     Ok(())
 }
 
 /// Calls [`Member::advance`] until the run has ended; beats, waits and keeps the checkpoint budget in between.
-fn drive<M: Model>(
-    member: &mut Member<'_, M, FileJournal, Timekeeper>,
-    config: &RunConfig,
-) -> Result<(), Failure> {
+fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(), Failure> {
     let mut waiter = Waiter::new(config.tori.into());
     let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille, clock::monotonic_ns());
     let mut stage = Stage::Replaying;
@@ -224,10 +160,7 @@ fn drive<M: Model>(
 }
 
 /// Makes a step, and passes the time if there is nothing to do.
-fn advance<M: Model>(
-    member: &mut Member<'_, M, FileJournal, Timekeeper>,
-    waiter: &mut Waiter,
-) -> Result<Step, Failure> {
+fn advance<M: Model>(member: &mut Worker<'_, M>, waiter: &mut Waiter) -> Result<Step, Failure> {
     let mut step = step(member)?;
     if matches!(step, Step::Waiting(_)) && waiter.pause() == Next::Sleep {
         let mut doorbells = Doorbells::of(member.segment());
@@ -245,7 +178,7 @@ fn advance<M: Model>(
     Ok(step)
 }
 
-fn step<M: Model>(member: &mut Member<'_, M, FileJournal, Timekeeper>) -> Result<Step, Failure> {
+fn step<M: Model>(member: &mut Worker<'_, M>) -> Result<Step, Failure> {
     let step = member.advance(STRETCH)?;
     if member.take_rang() {
         wake_peers(member.segment(), member.torus());
@@ -264,7 +197,7 @@ enum Stage {
 
 impl Stage {
     /// The next stage, with its time in the status cell.
-    fn next<M: Model>(self, member: &Member<'_, M, FileJournal, Timekeeper>, now_ns: u64) -> Self {
+    fn next<M: Model>(self, member: &Worker<'_, M>, now_ns: u64) -> Self {
         let segment = member.segment();
         let status = &segment.own.status;
         match self {

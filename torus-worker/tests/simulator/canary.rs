@@ -1,5 +1,7 @@
 //! Deliberate mistakes that the simulator must catch, or its silence means nothing.
 
+use std::ops::Range;
+
 use shm_layout::record::Event;
 use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal};
 use torus_worker::model::{
@@ -31,8 +33,8 @@ impl Journal for LateJournal {
         self.written.truncate(length)
     }
 
-    fn records_from(&mut self, length: u64) -> Result<Vec<Appended>, JournalError> {
-        self.written.records_from(length)
+    fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
+        self.written.records(range)
     }
 }
 

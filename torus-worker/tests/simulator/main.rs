@@ -4,7 +4,6 @@
 //! Random parts print their seed; `BRAID_SEED=n cargo test …` repeats them.
 
 mod canary;
-mod commands;
 mod random;
 mod world;
 
@@ -78,11 +77,7 @@ fn killed_at_every_point<M: Model>(config: &RunConfig, inject: bool, companion: 
         inject,
         ..Plan::calm(11)
     };
-    killed_at_every_point_of::<M>(config, &calm, companion);
-}
-
-fn killed_at_every_point_of<M: Model>(config: &RunConfig, calm: &Plan, companion: bool) {
-    let oracle = exact::<M>(config, calm);
+    let oracle = exact::<M>(config, &calm);
     assert!(oracle.digests[0].events > 0, "the run does something");
     let mut kills = 0;
     for torus in Torus::of_run(config.tori) {
@@ -92,26 +87,13 @@ fn killed_at_every_point_of<M: Model>(config: &RunConfig, calm: &Plan, companion
             plan.companion = companion.then(|| torus.next());
             let outcome = exact::<M>(config, &plan);
             kills += outcome.killed;
-            if !plan.inject && !plan.command {
+            if !inject {
                 assert_eq!(outcome.digests, oracle.digests, "{plan:?}");
             }
         }
     }
     println!("{} points killed at: {kills}", config.model);
     assert_eq!(kills, oracle.count.iter().sum::<u64>());
-}
-
-#[test]
-fn phold_and_heat_killed_at_every_point_with_constraints_equal_their_oracles() {
-    killed_at_every_point_of::<Phold>(&phold(2), &commanded(7), false);
-    killed_at_every_point_of::<Heat>(&heat(1), &commanded(8), false);
-}
-
-fn commanded(seed: u64) -> Plan {
-    Plan {
-        command: true,
-        ..Plan::calm(seed)
-    }
 }
 
 #[test]
@@ -150,6 +132,30 @@ fn one_torus_alone_recovers_from_its_own_two_slots() {
 }
 
 #[test]
+fn a_successor_that_began_before_its_predecessor_was_dead_begins_again_if_anything_was_committed_since() {
+    let mut random = Random::new(random::seed());
+    let mut successions = [0; 2];
+    for round in 0..150 {
+        let lag = 1 + random.below(4) as u32;
+        let plan = Plan {
+            heirs: true,
+            ..random_plan(&mut random)
+        };
+        let outcome = match round % 3 {
+            0 => exact::<Phold>(&phold(lag), &plan),
+            1 => exact::<Heat>(&heat(lag), &plan),
+            _ => exact::<Cascade>(&cascade(lag), &plan),
+        };
+        successions
+            .iter_mut()
+            .zip(outcome.successions)
+            .for_each(|(sum, count)| *sum += count);
+    }
+    println!("{successions:?} successions, and heirs that began again");
+    assert!(successions[0] > 150 && successions[1] > 50);
+}
+
+#[test]
 fn a_successor_killed_at_every_point_of_its_recovery_leaves_the_next_one_nothing_to_miss() {
     let config = phold(2);
     let calm = exact::<Phold>(&config, &Plan::calm(5));
@@ -170,7 +176,6 @@ fn random_plan(random: &mut Random) -> Plan {
     }
     plan.companion = (random.below(4) == 0).then(|| Torus::ALL[random.below(3) as usize]);
     plan.inject = random.below(2) == 0;
-    plan.command = random.below(2) == 0;
     plan.stop_after = (random.below(3) == 0).then(|| random.below(1500));
     plan
 }
@@ -227,7 +232,7 @@ fn runs_that_are_stopped_killed_whole_grown_and_resumed_equal_their_oracles() {
             _ => exact::<Cascade>(&config, &plan),
         };
         assert!(outcome.injected[1] <= outcome.injected[0], "{plan:?}");
-        if !plan.inject && !plan.command {
+        if !plan.inject {
             assert_eq!(outcome.digests, calm.digests, "{plan:?}");
         }
     }

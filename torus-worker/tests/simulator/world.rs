@@ -14,10 +14,8 @@ use torus_worker::in_process::{Digests, InProcess};
 use torus_worker::journal::{Journal, MemoryJournal, header, parse};
 use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step};
 use torus_worker::model::Model;
-use torus_worker::node::command::{COMMAND_LANE, Command};
 use torus_worker::rebuild::{Building, carry_over};
 
-use crate::commands;
 use crate::random::Random;
 
 /// Which points are reached, and where death waits.
@@ -65,14 +63,14 @@ pub struct Plan {
     pub companion: Option<Torus>,
     /// Whether clients inject events.
     pub inject: bool,
-    /// Whether the supervisor's lane gets commands.
-    pub command: bool,
     /// Whether the supervisor stops the run about here, in steps of the scheduler.
     pub stop_after: Option<u64>,
     /// Words of a dead torus's own region that are damaged before its successor comes.
     pub damage: Option<Damage>,
     /// What happens to the whole run, and at which steps of the scheduler.
     pub acts: Vec<(u64, Act)>,
+    /// Whether successors are started on false alarms too, while their predecessors live.
+    pub heirs: bool,
 }
 
 /// Something that happens to the whole run.
@@ -105,10 +103,10 @@ impl Plan {
             deaths: Default::default(),
             companion: None,
             inject: false,
-            command: false,
             stop_after: None,
             damage: None,
             acts: Vec::new(),
+            heirs: false,
         }
     }
 }
@@ -130,6 +128,8 @@ pub struct Outcome {
     pub injected: [u64; 2],
     /// The boundary at which the run ended.
     pub boundary: u64,
+    /// Successors that took their region over, and that had to begin again because their predecessor had still written.
+    pub successions: [u64; 2],
 }
 
 /// Events per step: small, so that deaths find open intervals.
@@ -192,6 +192,10 @@ struct Sim<'p, M: Model, J: JournalKind> {
     random: Random,
     journals: Vec<J>,
     members: Vec<Option<Member<'static, M, J, Mortal>>>,
+    /// Successors that do not own their region yet; their predecessors may be alive.
+    heirs: Vec<Option<Member<'static, M, J, Mortal>>>,
+    /// Heirs that took their region over, and that had to begin again.
+    successions: [u64; 2],
     incarnations: Vec<u64>,
     finished: Vec<bool>,
     /// The step at which a dead torus gets its successor.
@@ -224,6 +228,8 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         random: Random::new(plan.seed),
         journals,
         members: (0..tori).map(|_| None).collect(),
+        heirs: (0..tori).map(|_| None).collect(),
+        successions: [0; 2],
         incarnations: vec![0; tori],
         finished: vec![false; tori],
         successor_at: vec![0; tori],
@@ -254,9 +260,6 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             }
             if self.plan.inject && self.random.below(40) == 0 {
                 self.inject();
-            }
-            if self.plan.command && self.random.below(80) == 0 {
-                self.command();
             }
             if self.plan.stop_after.is_some_and(|after| step == after) {
                 self.stop();
@@ -295,6 +298,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     fn resume(&mut self, now: u64) {
         for i in 0..self.members.len() {
             self.members[i] = None;
+            self.heirs[i] = None;
             self.finished[i] = false;
             self.successor_at[i] = now + self.random.below(200);
         }
@@ -360,12 +364,13 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     }
 
     fn step(&mut self, i: usize, now: u64) -> Result<(), String> {
+        self.step_heir(i);
         if self.members[i].is_none() {
-            return if now >= self.successor_at[i] {
-                self.start(i, now)
-            } else {
-                Ok(())
-            };
+            return self.succeed(i, now);
+        }
+        if self.plan.heirs && self.heirs[i].is_none() && self.random.below(20) == 0 {
+            // Whatever it stumbles over, its predecessor lives, so it does not count.
+            let _ = self.start(i);
         }
         let checkpoint = self.random.below(30) == 0;
         let Some(member) = self.members[i].as_mut() else {
@@ -383,25 +388,69 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         Ok(())
     }
 
-    fn start(&mut self, i: usize, now: u64) -> Result<(), String> {
+    /// An heir replays as far as it can without its region.
+    fn step_heir(&mut self, i: usize) {
+        if self.random.below(3) > 0 {
+            return;
+        }
+        if let Some(heir) = self.heirs[i].as_mut()
+            && heir.advance(BUDGET).is_err()
+        {
+            // Killed, or confused by a predecessor that writes while it reads. One that is dead is read again.
+            self.heirs[i] = None;
+        }
+    }
+
+    /// The torus is dead: its heir takes the region over, or one is started.
+    fn succeed(&mut self, i: usize, now: u64) -> Result<(), String> {
+        if self.heirs[i].is_none() {
+            if now >= self.successor_at[i]
+                && let Err(error) = self.start(i)
+            {
+                self.fall(i, now, error)?;
+            }
+            return Ok(());
+        }
+        if self.random.below(3) > 0 {
+            return Ok(());
+        }
+        let Some(mut heir) = self.heirs[i].take() else {
+            return Ok(());
+        };
+        match heir.own() {
+            Ok(true) => {
+                self.members[i] = Some(heir);
+                self.successions[0] += 1;
+            }
+            Ok(false) => self.successions[1] += 1,
+            Err(error) => self.fall(i, now, error)?,
+        }
+        Ok(())
+    }
+
+    /// A successor of a dead torus did not come up.
+    fn fall(&mut self, i: usize, now: u64, error: MemberError) -> Result<(), String> {
+        let (torus, incarnation) = (Torus::ALL[i], self.incarnations[i]);
+        match error {
+            MemberError::Killed(killed) => {
+                self.bury(i, now, killed.0);
+                Ok(())
+            }
+            error => Err(format!("torus {torus} incarnation {incarnation}: {error}")),
+        }
+    }
+
+    fn start(&mut self, i: usize) -> Result<(), MemberError> {
         let torus = Torus::ALL[i];
         self.incarnations[i] += 1;
-        let views = self.segment.worker(torus).ok_or("no such torus")?;
+        let views = self.segment.worker(torus).expect("a torus of the run");
         let host = Mortal {
             torus,
             fate: self.fate.clone(),
         };
         let journal = self.journals[i].successor();
-        match Member::rehydrate(views, self.config, torus, journal, host, self.incarnations[i]) {
-            Ok(member) => self.members[i] = Some(member),
-            Err(MemberError::Killed(killed)) => self.bury(i, now, killed.0),
-            Err(error) => {
-                return Err(format!(
-                    "torus {torus} incarnation {}: {error}",
-                    self.incarnations[i]
-                ));
-            }
-        }
+        let heir = Member::rehydrate(views, self.config, torus, journal, host, self.incarnations[i])?;
+        self.heirs[i] = Some(heir);
         Ok(())
     }
 
@@ -474,19 +523,6 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         }
     }
 
-    /// The supervisor pushes a command, unless its lane is full; now and then a client does so, in vain.
-    fn command(&mut self) {
-        let torus = Torus::ALL[self.random.below(self.members.len() as u64) as usize];
-        let entry = commands::random(&mut self.random, torus);
-        let lane = u32::from(self.random.below(10) == 0);
-        let lanes = self.segment.lane(lane);
-        let status = lanes.reader.regions[torus.index()].status;
-        let pushed = lanes.writers[torus.index()].push(&[entry], status.lane_free(lane as usize));
-        if pushed.is_ok() && lane == COMMAND_LANE && Command::of(&entry).is_some() {
-            self.injected += 1;
-        }
-    }
-
     fn outcome(self) -> Result<Outcome, String> {
         let reader = self.segment.reader();
         let mut journals = [const { Vec::new() }; 3];
@@ -532,6 +568,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             killed: fate.killed,
             injected: [self.injected, journaled],
             boundary,
+            successions: self.successions,
         })
     }
 }

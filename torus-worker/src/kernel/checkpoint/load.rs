@@ -5,7 +5,7 @@ use super::super::error::{Resource, TIME_MAX};
 use super::super::state::State;
 use super::reader::Reader;
 use super::{LoadError, MAGIC};
-use shm_layout::record::{Event, Source};
+use shm_layout::record::{Source, TimedEvent};
 use shm_layout::torus::Torus;
 
 impl<C: bytemuck::Pod> State<C> {
@@ -28,6 +28,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.load_processes(&mut reader, active)?;
         self.load_edges(&mut reader, edges)?;
         self.load_pending(&mut reader, pending)?;
+        self.load_held(&mut reader)?;
         reader.finish()
     }
 
@@ -139,24 +140,39 @@ impl<C: bytemuck::Pod> State<C> {
         payload: u64,
         pending: u64,
     ) -> Result<(), LoadError> {
-        let (dst, src) = (place as u32, Source((place >> 32) as u32));
-        if time < self.last_time
-            || time > TIME_MAX
-            || dst >= self.cells.count()
-            || self.wheel.pending() == pending
-        {
-            return Err(reader
-                .wrong("a pending event too many, at an impossible time or for a cell that does not exist"));
+        if self.wheel.pending() == pending {
+            return Err(reader.wrong("a pending event too many"));
         }
-        self.wheel.push(
-            time,
-            Event {
-                dst,
-                src,
-                payload: payload as i64,
-            },
-        );
+        let event = self.event_of(reader, [time, place, payload])?;
+        self.wheel.push(time, event.event());
         Ok(())
+    }
+
+    fn load_held(&mut self, reader: &mut Reader<'_>) -> Result<(), LoadError> {
+        let count = reader.word()?;
+        let needed = self.wheel.pending().saturating_add(count);
+        self.check_capacity(Resource::Pending, needed, self.capacity.pending)?;
+        for words in reader.take(3 * count as usize)?.chunks_exact(3) {
+            let event = self.event_of(reader, [words[0], words[1], words[2]])?;
+            self.held.push(event);
+        }
+        Ok(())
+    }
+
+    fn event_of(&self, reader: &Reader<'_>, words: [u64; 3]) -> Result<TimedEvent, LoadError> {
+        let [time, place, payload] = words;
+        let (dst, src) = (place as u32, Source((place >> 32) as u32));
+        if time < self.last_time || time > TIME_MAX || dst >= self.cells.count() {
+            return Err(
+                reader.wrong("a pending event at an impossible time or for a cell that does not exist")
+            );
+        }
+        Ok(TimedEvent {
+            time,
+            dst,
+            src,
+            payload: payload as i64,
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 1 | magic and version |
 //! | 1 | cells, and from bit 32 on the bytes of a process's state |
-//! | 1 each | processes, edges, pending events, events executed, last time, history digest |
+//! | 1 each | processes, edges, pending events without those that wait, events executed, last time, history digest |
 //! | cells / 64 | bitmap: cells with a process |
 //! | | the states of these processes, byte after byte |
 //! | cells / 64 | bitmap: cells with out-edges |
@@ -15,6 +15,8 @@
 //! | 1 | number of groups of equal time |
 //! | 2 + 2n per group | time, n, then the events: destination and from bit 32 on source; payload |
 //! | 3 per event | the other pending events: time, then as above |
+//! | 1 | number of events that wait for their process |
+//! | 3 per event | these, in order: time, then as above |
 //!
 //! Nothing in it depends on capacities or on where things lie in the arrays.
 
@@ -31,7 +33,7 @@ use shm_layout::config::Capacity;
 use shm_layout::torus::Torus;
 
 /// "BRAIDK" and the version of this format.
-const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDK\x01\0");
+const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDK\x02\0");
 const FIXED_WORDS: usize = 8;
 const GROUPS_MAX: usize = 256;
 
@@ -126,6 +128,7 @@ impl<M: Model> Kernel<M> {
             + 1
             + 2 * GROUPS_MAX
             + 3 * pending
+            + 1
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::chunks::Packed;
 use super::super::state::State;
 use super::{MAGIC, link_word};
-use shm_layout::record::{Event, TimedEvent};
+use shm_layout::record::TimedEvent;
 
 impl<C: bytemuck::Pod> State<C> {
     pub(in super::super) fn save(&self, out: &mut Vec<u64>) {
@@ -21,6 +21,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.save_processes(out);
         self.save_edges(out);
         self.save_pending(out);
+        self.save_held(out);
     }
 
     fn save_processes(&self, out: &mut Vec<u64>) {
@@ -79,22 +80,22 @@ impl<C: bytemuck::Pod> State<C> {
                     .flat_map(|event| [Packed::new(*event).place, event.payload as u64]),
             );
         });
-        self.wheel.visit_far(|events| {
-            out.extend(events.iter().flat_map(|event| {
-                let &TimedEvent {
-                    time,
-                    dst,
-                    src,
-                    payload,
-                } = event;
-                [
-                    time,
-                    Packed::new(Event { dst, src, payload }).place,
-                    payload as u64,
-                ]
-            }));
-        });
+        self.wheel
+            .visit_far(|events| out.extend(events.iter().flat_map(timed_words)));
     }
+
+    /// Sorted, so that the words do not tell in which order the events came.
+    fn save_held(&self, out: &mut Vec<u64>) {
+        let mut held = self.held.clone();
+        held.sort_unstable();
+        out.push(held.len() as u64);
+        out.extend(held.iter().flat_map(timed_words));
+    }
+}
+
+fn timed_words(event: &TimedEvent) -> [u64; 3] {
+    let place = Packed::new(event.event()).place;
+    [event.time, place, event.payload as u64]
 }
 
 fn bitmap(bits: impl Iterator<Item = bool>) -> u64 {

@@ -1,0 +1,50 @@
+//! Own: from which moment on a member writes its region.
+//!
+//! A successor reads, loads and replays as soon as its predecessor is known to be dying; it writes when it holds the
+//! region's lock, which the kernel releases only after it has torn the predecessor's memory down. In between it trusts
+//! nobody's word that the predecessor is dead: what it had read must still stand when it has the lock, or it has to begin
+//! again. So a false alarm costs time and nothing else.
+
+use shm_layout::region::OwnRegion;
+
+use crate::journal::Journal;
+use crate::model::Model;
+
+use super::{Host, Member, MemberError, Point};
+
+/// What a region holds that only its owner moves: it tells whether anything was committed, or a checkpoint begun or
+/// published, between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    frames: u64,
+    checkpoints: [Option<u64>; 2],
+}
+
+impl Found {
+    pub(super) fn look(region: &OwnRegion<'_>) -> Self {
+        let checkpoints = region.checkpoints.reader();
+        let boundary = |slot| checkpoints.header(slot).map(|header| header.boundary);
+        Found {
+            frames: region.ring.head(),
+            checkpoints: [boundary(0), boundary(1)],
+        }
+    }
+}
+
+impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
+    /// Tells the member that the region is its own: the caller holds the lock. Returns whether what the member has read
+    /// still stands; if not, a predecessor wrote in the meantime, and the caller rehydrates anew.
+    ///
+    /// # Errors
+    /// [`MemberError`]; nothing but the journal's end has been written then.
+    pub fn own(&mut self) -> Result<bool, MemberError> {
+        if self.found != Found::look(&self.segment.own) {
+            return Ok(false);
+        }
+        self.journal.truncate(self.journal_end)?;
+        self.host.reach(Point::JournalTruncated)?;
+        self.take_stock();
+        self.owned = true;
+        Ok(true)
+    }
+}
