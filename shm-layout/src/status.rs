@@ -6,6 +6,7 @@
 
 use super::cells::{Field, read_text, write_text};
 use super::doorbell;
+use super::frame::CONSTRAINTS;
 use super::identity;
 use super::owner;
 use super::stop::Verdict;
@@ -156,6 +157,11 @@ word_table! {
         stall_incarnation, set_stall_incarnation, Torus => Torus::index, TORI, @ 288;
         /// Entries of a lane below this may be overwritten.
         lane_free, set_lane_free, usize => |lane| lane.min(STATUS_LANES - 1), STATUS_LANES, @ 128;
+        /// How the torus stands to a constraint entry, as of the boundary that it last entered live: 0 it does not bind or
+        /// there was nothing to measure, 1 satisfied, 2 violated.
+        verdict, set_verdict, usize => |entry| entry.min(CONSTRAINTS - 1), CONSTRAINTS, @ 320;
+        /// The value that it measured for that, signed.
+        measured, set_measured, usize => |entry| entry.min(CONSTRAINTS - 1), CONSTRAINTS, @ 336;
     }
 }
 

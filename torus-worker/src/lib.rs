@@ -1,5 +1,6 @@
 //! One torus of a braid: the kernel, the models, the protocol core and the worker process around it.
 #![deny(unsafe_code)]
+mod constraint;
 pub mod kernel;
 pub mod model;
 pub mod models;

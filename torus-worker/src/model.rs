@@ -1,6 +1,7 @@
 //! What a model is: the trait that a simulation implements and a torus runs.
 
-pub use crate::kernel::{Edge, KernelError, Outbox, Place, Setup, Site, World};
+pub use crate::constraint::{ConstraintKind, Deviation};
+pub use crate::kernel::{Corrector, Edge, KernelError, Outbox, Place, Setup, Site, World};
 pub use crate::parameters::{ParameterError, ParameterSpec, Parameters};
 pub use shm_layout::record::Event;
 
@@ -70,6 +71,30 @@ pub trait Model: Sized + 'static {
     fn boundary_value(&self, process: &Self::Cell) -> i32 {
         let _ = process;
         0
+    }
+
+    /// The constraints that the model sets on this torus at the start: kind, value and tolerance of each. They bind all
+    /// tori, as those that `constrain` sets.
+    fn constraints(&self, world: &World) -> Vec<(ConstraintKind, i64, u64)> {
+        let _ = world;
+        Vec::new()
+    }
+
+    /// Answers the deviation from a constraint at a boundary: with corrective events for the torus's own cells, with
+    /// processes spawned or retired, with pending events withdrawn. Called once for each kind from which the torus
+    /// deviates by more than half of the tolerance.
+    ///
+    /// A response as large as [`Deviation::step`] cannot oscillate.
+    ///
+    /// # Errors
+    /// What does not fit into the torus, which then stops.
+    fn correct(
+        &self,
+        deviation: &Deviation,
+        torus: &mut Corrector<'_, Self::Cell>,
+    ) -> Result<(), KernelError> {
+        let _ = (deviation, torus);
+        Ok(())
     }
 
     /// The amount of the conserved quantity in a process.

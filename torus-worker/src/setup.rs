@@ -87,6 +87,7 @@ pub fn empty_node<M: Model>(config: &RunConfig, torus: Torus) -> Result<Node<M>,
 /// [`SetupError`] if it does not fit.
 pub fn fill<M: Model>(config: &RunConfig, node: &mut Node<M>) -> Result<(), SetupError> {
     node.kernel_mut().set_up()?;
+    node.constrain_by_model();
     if let Some(script) = script(config)? {
         script.apply(node.kernel_mut())?;
     }

@@ -157,7 +157,9 @@ fn torus(
         history_digest: frame.as_ref().map(|frame| show::digest(frame.history_digest())),
         state_digest: state_digest(region, state),
         recoveries,
-        constraints: frame.as_ref().map_or(Vec::new(), constraints::of_frame),
+        constraints: frame
+            .as_ref()
+            .map_or(Vec::new(), |frame| constraints::of_torus(frame, status)),
         checkpoints: checkpoints(status),
         memory: MemoryReport {
             resident_bytes: pid.and_then(resident_bytes),

@@ -2,10 +2,14 @@
 
 use serde::Serialize;
 use shm_layout::frame::{CONSTRAINTS, Frame};
+use shm_layout::status::StatusReader;
 use torus_worker::node::constraints::{ConstraintKind, owner};
 
 use super::run::RunReport;
 use crate::text::show;
+
+/// The verdict of the status cell on an entry that is satisfied.
+const SATISFIED: u64 = 1;
 
 /// One entry on one torus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,19 +24,30 @@ pub struct ConstraintReport {
     pub value: i64,
     /// The deviation allowed.
     pub tolerance: u64,
+    /// The torus's own value, at the boundary that its worker entered last; null where it does not bind there yet.
+    pub measured: Option<i64>,
+    /// That minus the value to hold.
+    pub deviation: Option<i64>,
+    /// Whether it is within the tolerance.
+    pub satisfied: Option<bool>,
 }
 
-/// The entries that a frame carries.
-pub fn of_frame(frame: &Frame) -> Vec<ConstraintReport> {
+/// The entries that a torus's newest frame carries, with what its status cell says of them.
+pub fn of_torus(frame: &Frame, status: &StatusReader<'_>) -> Vec<ConstraintReport> {
     let report = |entry: usize| {
         let constraint = frame.constraint(entry);
         let kind = ConstraintKind::from_word(constraint.kind)?;
+        let verdict = status.verdict(entry);
+        let measured = (verdict != 0).then(|| status.measured(entry) as i64);
         Some(ConstraintReport {
             entry,
             set_by: owner(entry).letter(),
             kind: kind.name(),
             value: constraint.value,
             tolerance: constraint.tolerance,
+            measured,
+            deviation: measured.map(|measured| measured.saturating_sub(constraint.value)),
+            satisfied: measured.map(|_| verdict == SATISFIED),
         })
     };
     (0..CONSTRAINTS).filter_map(report).collect()
@@ -78,7 +93,18 @@ pub fn listing(report: &RunReport) -> String {
 }
 
 fn rows(report: &RunReport) -> Vec<Vec<String>> {
-    let titles = ["ON", "ENTRY", "SET BY", "KIND", "VALUE", "TOLERANCE"];
+    let titles = [
+        "ON",
+        "ENTRY",
+        "SET BY",
+        "KIND",
+        "VALUE",
+        "TOLERANCE",
+        "MEASURED",
+        "DEVIATION",
+        "STATE",
+    ];
+    let or_dash = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     for torus in &report.tori {
         rows.extend(torus.constraints.iter().map(|constraint| {
@@ -89,10 +115,21 @@ fn rows(report: &RunReport) -> Vec<Vec<String>> {
                 constraint.kind.to_owned(),
                 constraint.value.to_string(),
                 constraint.tolerance.to_string(),
+                or_dash(constraint.measured),
+                or_dash(constraint.deviation),
+                state(constraint).to_owned(),
             ]
         }));
     }
     rows
+}
+
+fn state(constraint: &ConstraintReport) -> &'static str {
+    match constraint.satisfied {
+        Some(true) => "satisfied",
+        Some(false) => "violated",
+        None => "not yet",
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +137,9 @@ mod tests {
     use super::super::run::tests::sample;
     use super::*;
     use shm_layout::frame::Constraint;
+    use shm_layout::status::{STATUS_WORDS, StatusWriter};
+    use shm_layout::words::{Own, View};
+    use std::sync::atomic::AtomicU64;
 
     fn pending() -> Frame {
         let mut frame = Frame::new(16);
@@ -115,20 +155,34 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_says_which_entries_bind_and_who_set_them() {
-        let reports = of_frame(&pending());
-        assert_eq!(reports.len(), 1);
-        assert_eq!(
-            (reports[0].entry, reports[0].set_by, reports[0].kind),
-            (4, 'B', "pending")
-        );
+    fn a_frame_says_which_entries_bind_and_the_status_cell_how_the_torus_stands_to_them() {
+        let page = page();
+        let writer = StatusWriter::new(Own::new(&page));
+        let entry = || {
+            let reports = of_torus(&pending(), &writer.reader());
+            assert_eq!(reports.len(), 1);
+            reports[0].clone()
+        };
+        assert_eq!((entry().entry, entry().set_by, entry().kind), (4, 'B', "pending"));
+        assert_eq!((entry().measured, entry().satisfied), (None, None));
+        writer.set_measured(4, 690);
+        writer.set_verdict(4, 2);
+        assert_eq!((entry().measured, entry().deviation), (Some(690), Some(-10)));
+        assert_eq!(entry().satisfied, Some(false));
+        writer.set_verdict(4, SATISFIED);
+        assert_eq!(entry().satisfied, Some(true));
+    }
+
+    fn page() -> Vec<AtomicU64> {
+        (0..STATUS_WORDS).map(|_| AtomicU64::new(0)).collect()
     }
 
     #[test]
     fn the_listing_has_a_row_for_each_torus_and_entry() {
         let mut report = sample();
         assert!(listing(&report).starts_with("no constraint"));
-        report.tori[2].constraints = of_frame(&pending());
+        let page = page();
+        report.tori[2].constraints = of_torus(&pending(), &StatusReader::new(View::new(&page)));
         let text = listing(&report);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("pending    700"), "{text}");

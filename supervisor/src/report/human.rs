@@ -1,5 +1,6 @@
 //! A run as a person reads it: `status` without `--json`.
 
+use super::constraints;
 use super::run::{RunReport, TorusReport};
 use crate::text::show;
 
@@ -13,6 +14,9 @@ pub fn status(report: &RunReport) -> String {
         if let Some(last) = torus.recoveries.last() {
             out.push_str(&format!("last recovery  {}\n", last.line(torus.torus)));
         }
+    }
+    if report.tori.iter().any(|torus| !torus.constraints.is_empty()) {
+        out.push_str(&constraints::listing(report));
     }
     out.push_str(&digests(report));
     out.push_str(&format!(

@@ -8,6 +8,7 @@ mod cells;
 mod checkpoint;
 mod chunks;
 mod collide;
+mod corrector;
 mod digest;
 mod edges;
 mod error;
@@ -27,6 +28,7 @@ mod wheel_oracle;
 mod world;
 
 pub use checkpoint::LoadError;
+pub use corrector::Corrector;
 pub use error::{KernelError, Resource, TIME_MAX};
 pub use lattice::{Lattice, LatticeError, SIDE_MAX, SIDE_MIN};
 pub use migrate::Belongings;
@@ -36,7 +38,7 @@ pub use site::Site;
 pub use tick::Progress;
 pub use world::{Edge, Place, World};
 
-use crate::model::Model;
+use crate::model::{Deviation, Model};
 use shm_layout::config::Capacity;
 use shm_layout::record::{Event, TimedEvent};
 use shm_layout::torus::Torus;
@@ -119,6 +121,23 @@ impl<M: Model> Kernel<M> {
     /// `remote_floor` at the earliest.
     pub fn begin_interval(&mut self, remote_floor: u64) {
         self.state.remote.begin(remote_floor);
+    }
+
+    /// Lets the model answer a deviation from a constraint at the boundary at `tick`, without spawning processes in cells
+    /// of which `is_taken` is true. Returns the events that it emits, which are not scheduled yet.
+    ///
+    /// # Errors
+    /// What the response needs does not fit.
+    pub fn correct(
+        &mut self,
+        deviation: &Deviation,
+        tick: u64,
+        is_taken: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<TimedEvent>, KernelError> {
+        let number = deviation.kind as u32;
+        let mut corrector = Corrector::new(&mut self.state, tick, number, is_taken);
+        self.model.correct(deviation, &mut corrector)?;
+        Ok(corrector.into_emitted())
     }
 
     /// Executes all events before tick `end`, or at least `budget` events: it returns early after the tick that uses

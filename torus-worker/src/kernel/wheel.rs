@@ -314,42 +314,57 @@ impl Wheel {
     /// Takes out all events for a cell, in no particular order. It rebuilds the wheel, and allocates.
     #[cold]
     pub(super) fn extract(&mut self, cell: u32) -> Vec<TimedEvent> {
-        let (mut extracted, mut others) = (Vec::new(), Vec::with_capacity(self.pending as usize));
+        let (extracted, others): (Vec<_>, Vec<_>) =
+            self.timed().into_iter().partition(|event| event.dst == cell);
+        if !extracted.is_empty() {
+            self.refill(self.base, others);
+        }
+        extracted
+    }
+
+    /// Removes the first `count` events in canonical order: by time, destination, source, payload. It allocates, and only
+    /// the corrective response of a model at a boundary needs it.
+    #[cold]
+    pub(super) fn withdraw(&mut self, count: u64) {
+        let mut events = self.timed();
+        if count >= self.pending {
+            events.clear();
+        } else if count > 0 {
+            events.select_nth_unstable(count as usize - 1);
+            events.drain(..count as usize);
+        }
+        self.refill(self.base, events);
+    }
+
+    /// All events with their times.
+    fn timed(&self) -> Vec<TimedEvent> {
+        let mut events = Vec::with_capacity(self.pending as usize);
         self.visit(|time, &Event { dst, src, payload }| {
-            let event = TimedEvent {
+            events.push(TimedEvent {
                 time,
                 dst,
                 src,
                 payload,
-            };
-            if dst == cell {
-                extracted.push(event);
-            } else {
-                others.push(event);
-            }
+            });
         });
-        if !extracted.is_empty() {
-            let (base, overflown) = (self.base, self.overflown);
-            self.clear(base);
-            self.overflown = overflown;
-            for event in others {
-                self.push(event.time, event.event());
-            }
+        events
+    }
+
+    /// Holds these events, around this base, and no others.
+    fn refill(&mut self, base: u64, events: Vec<TimedEvent>) {
+        let overflown = self.overflown;
+        self.clear(base);
+        self.overflown = overflown;
+        for event in events {
+            self.push(event.time, event.event());
         }
-        extracted
     }
 
     /// Rebuilds the wheel around an earlier base. It allocates, and only a script that injects at the last executed
     /// time needs it: live intake is never earlier than the end of the run before it.
     #[cold]
     fn rebase(&mut self, base: u64) {
-        let mut events = Vec::with_capacity(self.pending as usize);
-        self.visit(|time, event| events.push((time, *event)));
-        let overflown = self.overflown;
-        self.clear(base);
-        self.overflown = overflown;
-        for (time, event) in events {
-            self.push(time, event);
-        }
+        let events = self.timed();
+        self.refill(base, events);
     }
 }

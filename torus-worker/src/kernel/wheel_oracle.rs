@@ -17,6 +17,8 @@ enum Step {
         delays: Vec<u32>,
         span: u64,
     },
+    /// Withdraw this many in canonical order.
+    Withdraw(u64),
 }
 
 /// Distances near, on, and far beyond every edge between two levels.
@@ -34,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         prop::collection::vec(distance(), 1..20).prop_map(Step::Schedule),
         (1..20usize, prop::collection::vec(delay, 0..4), distance())
             .prop_map(|(ticks, delays, span)| Step::Run { ticks, delays, span }),
+        (0..40u64).prop_map(Step::Withdraw),
     ]
 }
 
@@ -58,6 +61,20 @@ impl Oracle {
             src: Source(0),
             payload: self.number,
         })
+    }
+
+    fn withdraw(&mut self, count: u64) {
+        for _ in 0..count.min(self.count) {
+            let Some(mut first) = self.pending.first_entry() else {
+                return;
+            };
+            first.get_mut().sort_unstable();
+            first.get_mut().remove(0);
+            if first.get().is_empty() {
+                first.remove();
+            }
+            self.count -= 1;
+        }
     }
 
     fn take(&mut self, end: u64) -> Option<(u64, Vec<i64>)> {
@@ -115,6 +132,10 @@ proptest! {
                         wheel.schedule(time, event);
                     }
                 },
+                Step::Withdraw(count) => {
+                    wheel.withdraw(*count);
+                    oracle.withdraw(*count);
+                }
                 Step::Run { ticks, delays, span } => run(&mut wheel, &mut oracle, *ticks, delays, *span),
             }
             prop_assert_eq!(wheel.pending(), oracle.count);

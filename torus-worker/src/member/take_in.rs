@@ -40,7 +40,23 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             let record = self.intake_record(b, positions);
             self.append(&record)?;
         }
-        self.enter(positions)
+        let step = self.enter(positions)?;
+        self.show_verdicts();
+        Ok(step)
+    }
+
+    /// Shows in the status cell how this torus stands to each constraint.
+    fn show_verdicts(&self) {
+        let status = &self.segment.own.status;
+        for (entry, verdict) in self.node.verdicts().iter().enumerate() {
+            let word = verdict.map_or(0, |verdict| 1 + u64::from(verdict.violated));
+            if let Some(verdict) = verdict {
+                status.set_measured(entry, verdict.measured as u64);
+            }
+            if status.reader().verdict(entry) != word {
+                status.set_verdict(entry, word);
+            }
+        }
     }
 
     /// Opens interval `b` of a predecessor again, with the intake that it had.

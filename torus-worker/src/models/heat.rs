@@ -5,8 +5,8 @@
 //! period however many neighbours and peers touch it, and the number of pending events stays bounded.
 
 use crate::model::{
-    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec,
-    Parameters, Place, Setup, Site, World,
+    CapacityHint, ConstraintKind, Corrector, Coupling, Deviation, Edge, Event, KernelError, Model, Outbox,
+    ParameterError, ParameterSpec, Parameters, Place, Setup, Site, World,
 };
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Source, TimedEvent};
@@ -29,6 +29,9 @@ const PARAMETERS: &[ParameterSpec] = &[
         meaning: "ticks from one exchange between neighbours to the next, 1 to 65536",
     },
 ];
+
+/// Cells that serve as sources or sinks when the total is to change.
+const SPRINGS: u32 = 256;
 
 /// The model `heat`.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +151,30 @@ impl Model for Heat {
             store.value -= part;
             out.send(index, delay, part);
         }
+    }
+
+    /// Sources, or sinks, in cells spread evenly over the lattice, at the next common tick of an exchange, so that no cell
+    /// sends more often on their account. A sink may leave a cell with less than nothing, which its neighbours then fill.
+    fn correct(&self, deviation: &Deviation, torus: &mut Corrector<'_, Store>) -> Result<(), KernelError> {
+        if deviation.kind != ConstraintKind::Invariant {
+            return Ok(());
+        }
+        let (step, cells) = (deviation.step(), torus.world().lattice.cells());
+        let springs = cells.min(SPRINGS);
+        let period = u64::from(self.period);
+        let delay = (torus.tick().next_multiple_of(period) - torus.tick()) as u32;
+        let (share, rest) = (step / i64::from(springs), step % i64::from(springs));
+        for spring in 0..springs {
+            let unit = if i64::from(spring) < rest.abs() {
+                rest.signum()
+            } else {
+                0
+            };
+            if share + unit != 0 {
+                torus.emit(spring * (cells / springs), delay, share + unit);
+            }
+        }
+        Ok(())
     }
 
     fn boundary_value(&self, process: &Store) -> i32 {

@@ -3,6 +3,7 @@
 mod cascade;
 mod heat;
 mod phold;
+mod population;
 
 pub use cascade::{Cascade, Visits};
 pub use heat::{Heat, Store};

@@ -1,9 +1,10 @@
 //! `phold`: the standard benchmark of parallel discrete-event simulation (Fujimoto, *Performance of Time Warp under
 //! synthetic workloads*, 1990). A fixed population of events hops along random out-edges with random delays.
 
+use super::population::{change_events, change_processes, events_for_rate};
 use crate::model::{
-    CapacityHint, Coupling, Edge, Event, KernelError, Model, Outbox, ParameterError, ParameterSpec,
-    Parameters, Place, Setup, Site, World,
+    CapacityHint, ConstraintKind, Corrector, Coupling, Deviation, Edge, Event, KernelError, Model, Outbox,
+    ParameterError, ParameterSpec, Parameters, Place, Setup, Site, World,
 };
 use bytemuck::{Pod, Zeroable};
 use shm_layout::record::{Source, TimedEvent};
@@ -260,6 +261,25 @@ impl Model for Phold {
                 out.send(scale((draw >> 32) as u32, self.degree) as usize, delay, payload);
             }
         }
+    }
+
+    /// The population goes up and down for the number of pending events and for the event rate, processes are spawned
+    /// and retired for their number.
+    fn correct(&self, deviation: &Deviation, torus: &mut Corrector<'_, Tally>) -> Result<(), KernelError> {
+        let (step, max_delay) = (deviation.step(), self.max_delay);
+        // A quarter of what the model asks for stays free: for events that clients inject and that peers send.
+        let most = u64::from(self.capacity(&torus.world()).pending) / 4 * 3;
+        match deviation.kind {
+            ConstraintKind::Pending => change_events(torus, step, max_delay, most),
+            ConstraintKind::EventRate => {
+                let events = events_for_rate(step, u64::from(max_delay) + 1);
+                change_events(torus, events, max_delay, most);
+            }
+            ConstraintKind::Active => change_processes(torus, step)?,
+            // Nothing is conserved here.
+            ConstraintKind::Invariant => {}
+        }
+        Ok(())
     }
 
     fn boundary_value(&self, process: &Tally) -> i32 {

@@ -9,52 +9,10 @@ use shm_layout::frame::{CONSTRAINTS, Constraint, Frame};
 use shm_layout::torus::{TORI, Torus};
 
 use super::checkpoint::Words;
+use super::hold::LastInterval;
 use crate::kernel::LoadError;
 
-/// What a constraint holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[repr(u64)]
-pub enum ConstraintKind {
-    /// Events executed per 1000 ticks, over the last interval.
-    EventRate = 1,
-    /// Pending events.
-    Pending = 2,
-    /// Cells with a process.
-    Active = 3,
-    /// The model's conserved total, in cells and pending events.
-    Invariant = 4,
-}
-
-impl ConstraintKind {
-    /// All kinds, in the order of their words.
-    pub const ALL: [ConstraintKind; 4] = [
-        ConstraintKind::EventRate,
-        ConstraintKind::Pending,
-        ConstraintKind::Active,
-        ConstraintKind::Invariant,
-    ];
-
-    /// The kind that a word of an entry names; `None` for an empty entry and for damaged or foreign data.
-    pub fn from_word(word: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u64 == word)
-    }
-
-    /// Its name, as commands and reports use it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            ConstraintKind::EventRate => "event-rate",
-            ConstraintKind::Pending => "pending",
-            ConstraintKind::Active => "active",
-            ConstraintKind::Invariant => "invariant",
-        }
-    }
-
-    /// The kind of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
+pub use crate::constraint::ConstraintKind;
 
 /// The torus that may set an entry.
 pub fn owner(entry: usize) -> Torus {
@@ -70,11 +28,22 @@ pub fn owned_by(torus: Torus) -> impl Iterator<Item = usize> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Constraints {
     entries: [Constraint; CONSTRAINTS],
+    /// Events executed, and the tick, when the last interval began: what the event rate is measured from.
+    began: [u64; 2],
 }
 
 impl Constraints {
     /// Words of a checkpoint's section.
-    pub(super) const WORDS: usize = 3 * CONSTRAINTS;
+    pub(super) const WORDS: usize = 2 + 3 * CONSTRAINTS;
+
+    /// Notes that an interval begins; returns what the one before it has executed.
+    pub(super) fn begin_interval(&mut self, events: u64, tick: u64) -> LastInterval {
+        let [before, began] = std::mem::replace(&mut self.began, [events, tick]);
+        LastInterval {
+            events: events - before,
+            ticks: tick - began,
+        }
+    }
 
     /// The entries with their numbers, without the empty ones.
     pub(super) fn bound(&self) -> impl Iterator<Item = (usize, Constraint)> {
@@ -125,6 +94,9 @@ impl Constraints {
 
     /// Adds what the state digest covers: nothing where nothing is constrained.
     pub(super) fn digest_into(&self, words: &mut Vec<u64>) {
+        if self.bound().next().is_some() {
+            words.extend_from_slice(&self.began);
+        }
         for (entry, constraint) in self.bound() {
             words.extend_from_slice(&[entry as u64, constraint.kind]);
             words.extend_from_slice(&[constraint.value as u64, constraint.tolerance]);
@@ -132,13 +104,17 @@ impl Constraints {
     }
 
     pub(super) fn save(&self, out: &mut Vec<u64>) {
+        out.extend_from_slice(&self.began);
         for constraint in &self.entries {
             out.extend_from_slice(&[constraint.kind, constraint.value as u64, constraint.tolerance]);
         }
     }
 
     pub(super) fn load(words: &mut Words<'_>) -> Result<Self, LoadError> {
-        let mut constraints = Self::default();
+        let mut constraints = Self {
+            began: words.array()?,
+            ..Self::default()
+        };
         for constraint in &mut constraints.entries {
             let [kind, value, tolerance] = words.array()?;
             *constraint = Constraint {
@@ -230,19 +206,10 @@ mod tests {
     fn what_was_saved_is_loaded() {
         let mut constraints = Constraints::default();
         constraints.set(Torus::A, Some(15), pending(-7));
+        constraints.begin_interval(5, 1000);
         let mut words = Vec::new();
         constraints.save(&mut words);
         assert_eq!(words.len(), Constraints::WORDS);
         assert_eq!(Constraints::load(&mut Words::new(&words)).ok(), Some(constraints));
-    }
-
-    #[test]
-    fn kinds_go_by_word_and_name() {
-        for kind in ConstraintKind::ALL {
-            assert_eq!(ConstraintKind::from_word(kind as u64), Some(kind));
-            assert_eq!(ConstraintKind::from_name(kind.name()), Some(kind));
-        }
-        assert_eq!(ConstraintKind::from_word(0), None);
-        assert_eq!(ConstraintKind::from_name("speed"), None);
     }
 }

@@ -9,11 +9,12 @@ pub mod checkpoint;
 pub mod command;
 pub mod constraints;
 pub mod coupling;
+pub mod hold;
 mod intake;
 pub mod migrate;
 
 use shm_layout::config::RunConfig;
-use shm_layout::frame::Frame;
+use shm_layout::frame::{Constraint, Frame};
 use shm_layout::hash;
 use shm_layout::record::{LaneEntry, Source, SourceKind, TimedEvent};
 use shm_layout::torus::Torus;
@@ -25,6 +26,7 @@ use crate::model::{Coupling, Model};
 use command::{COMMAND_LANE, Command};
 use constraints::Constraints;
 use coupling::Gain;
+use hold::Verdicts;
 use migrate::Migrations;
 
 /// How many injection lanes a torus can have.
@@ -91,6 +93,10 @@ pub struct Node<M: Model> {
     constraints: Constraints,
     migrations: Migrations,
     balance_percent: Option<u32>,
+    /// Not part of the state: it follows from the state and the intake of the boundary that was last entered.
+    verdicts: Verdicts,
+    /// The same holds of the violations found there.
+    violations: u64,
     faces: Vec<i32>,
 }
 
@@ -126,6 +132,8 @@ impl<M: Model> Node<M> {
             constraints: Constraints::default(),
             migrations: Migrations::default(),
             balance_percent: config.balance_percent,
+            verdicts: Default::default(),
+            violations: 0,
             faces,
         }
     }
@@ -148,6 +156,20 @@ impl<M: Model> Node<M> {
     /// The kernel, for set-up before boundary 0.
     pub fn kernel_mut(&mut self) -> &mut Kernel<M> {
         &mut self.kernel
+    }
+
+    /// Sets the constraints that the model has of its own, before boundary 0.
+    pub fn constrain_by_model(&mut self) {
+        let world = *self.kernel.world();
+        for (kind, value, tolerance) in self.kernel.model().constraints(&world) {
+            let kind = kind as u64;
+            let constraint = Constraint {
+                kind,
+                value,
+                tolerance,
+            };
+            self.constraints.set(self.torus, None, constraint);
+        }
     }
 
     /// The calendar of the run.
@@ -180,12 +202,14 @@ impl<M: Model> Node<M> {
                 self.verify(peer, frame, intake.events[peer.index()])?;
             }
         }
+        let mut corrected = false;
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()].filter(|frame| frame.has_projection()) {
-                self.couple(peer, frame)?;
+                corrected |= self.couple(peer, frame)?;
                 self.constraints.take_over(peer, frame);
             }
         }
+        self.violations = u64::from(corrected) + self.hold_constraints()?;
         self.migrate(intake)?;
         for peer in self.torus.peers(self.tori) {
             let events = intake.events[peer.index()].iter();
@@ -252,12 +276,13 @@ impl<M: Model> Node<M> {
     }
 
     /// Couple boundaries: a corrective event for each face cell that differs by more than the tolerance; of a conserved
-    /// quantity, the counter-entry goes to the projecting torus.
-    fn couple(&mut self, peer: Torus, frame: &Frame) -> Result<(), NodeError> {
+    /// quantity, the counter-entry goes to the projecting torus. Returns whether there was one.
+    fn couple(&mut self, peer: Torus, frame: &Frame) -> Result<bool, NodeError> {
         if M::COUPLING == Coupling::None {
-            return Ok(());
+            return Ok(false);
         }
         let b = self.books.boundary;
+        let mut corrected = false;
         let mut face = std::mem::take(&mut self.faces);
         frame.read_face(&mut face);
         let outcome = (0_u32..).zip(&face).try_for_each(|(cell, projected)| {
@@ -266,6 +291,7 @@ impl<M: Model> Node<M> {
             if step == 0 {
                 return Ok(());
             }
+            corrected = true;
             let own = TimedEvent {
                 time: self.calendar.tick(b),
                 dst: cell,
@@ -285,7 +311,7 @@ impl<M: Model> Node<M> {
             Ok(())
         });
         self.faces = face;
-        outcome
+        outcome.map(|()| corrected)
     }
 
     /// Takes in one entry of a lane: an event, or a command in the supervisor's lane.
@@ -352,6 +378,7 @@ impl<M: Model> Node<M> {
         frame.set_pending(self.kernel.pending());
         frame.set_active(self.kernel.active().into());
         frame.set_edges(self.kernel.edges().into());
+        frame.set_violations(self.violations);
         frame.set_history_digest(self.kernel.history_digest());
         for peer in self.torus.peers(self.tori) {
             let events = self.kernel.remote(peer);

@@ -4,6 +4,7 @@
 //! Random parts print their seed; `BRAID_SEED=n cargo test …` repeats them.
 
 mod canary;
+mod commands;
 mod random;
 mod world;
 
@@ -77,7 +78,11 @@ fn killed_at_every_point<M: Model>(config: &RunConfig, inject: bool, companion: 
         inject,
         ..Plan::calm(11)
     };
-    let oracle = exact::<M>(config, &calm);
+    killed_at_every_point_of::<M>(config, &calm, companion);
+}
+
+fn killed_at_every_point_of<M: Model>(config: &RunConfig, calm: &Plan, companion: bool) {
+    let oracle = exact::<M>(config, calm);
     assert!(oracle.digests[0].events > 0, "the run does something");
     let mut kills = 0;
     for torus in Torus::of_run(config.tori) {
@@ -87,13 +92,26 @@ fn killed_at_every_point<M: Model>(config: &RunConfig, inject: bool, companion: 
             plan.companion = companion.then(|| torus.next());
             let outcome = exact::<M>(config, &plan);
             kills += outcome.killed;
-            if !inject {
+            if !plan.inject && !plan.command {
                 assert_eq!(outcome.digests, oracle.digests, "{plan:?}");
             }
         }
     }
     println!("{} points killed at: {kills}", config.model);
     assert_eq!(kills, oracle.count.iter().sum::<u64>());
+}
+
+#[test]
+fn phold_and_heat_killed_at_every_point_with_constraints_equal_their_oracles() {
+    killed_at_every_point_of::<Phold>(&phold(2), &commanded(7), false);
+    killed_at_every_point_of::<Heat>(&heat(1), &commanded(8), false);
+}
+
+fn commanded(seed: u64) -> Plan {
+    Plan {
+        command: true,
+        ..Plan::calm(seed)
+    }
 }
 
 #[test]
@@ -176,6 +194,7 @@ fn random_plan(random: &mut Random) -> Plan {
     }
     plan.companion = (random.below(4) == 0).then(|| Torus::ALL[random.below(3) as usize]);
     plan.inject = random.below(2) == 0;
+    plan.command = random.below(2) == 0;
     plan.stop_after = (random.below(3) == 0).then(|| random.below(1500));
     plan
 }
@@ -232,7 +251,7 @@ fn runs_that_are_stopped_killed_whole_grown_and_resumed_equal_their_oracles() {
             _ => exact::<Cascade>(&config, &plan),
         };
         assert!(outcome.injected[1] <= outcome.injected[0], "{plan:?}");
-        if !plan.inject {
+        if !plan.inject && !plan.command {
             assert_eq!(outcome.digests, calm.digests, "{plan:?}");
         }
     }

@@ -14,8 +14,10 @@ use torus_worker::in_process::{Digests, InProcess};
 use torus_worker::journal::{Journal, MemoryJournal, header, parse};
 use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step};
 use torus_worker::model::Model;
+use torus_worker::node::command::{COMMAND_LANE, Command};
 use torus_worker::rebuild::{Building, carry_over};
 
+use crate::commands;
 use crate::random::Random;
 
 /// Which points are reached, and where death waits.
@@ -63,6 +65,8 @@ pub struct Plan {
     pub companion: Option<Torus>,
     /// Whether clients inject events.
     pub inject: bool,
+    /// Whether the supervisor's lane gets commands.
+    pub command: bool,
     /// Whether the supervisor stops the run about here, in steps of the scheduler.
     pub stop_after: Option<u64>,
     /// Words of a dead torus's own region that are damaged before its successor comes.
@@ -103,6 +107,7 @@ impl Plan {
             deaths: Default::default(),
             companion: None,
             inject: false,
+            command: false,
             stop_after: None,
             damage: None,
             acts: Vec::new(),
@@ -260,6 +265,9 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             }
             if self.plan.inject && self.random.below(40) == 0 {
                 self.inject();
+            }
+            if self.plan.command && self.random.below(80) == 0 {
+                self.command();
             }
             if self.plan.stop_after.is_some_and(|after| step == after) {
                 self.stop();
@@ -520,6 +528,19 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         if lanes.writers[torus.index()].push(&[entry], free).is_ok() {
             self.injected += 1;
             self.acknowledged_head[torus.index()] += 1;
+        }
+    }
+
+    /// The supervisor pushes a command, unless its lane is full; now and then a client does so, in vain.
+    fn command(&mut self) {
+        let torus = Torus::ALL[self.random.below(self.members.len() as u64) as usize];
+        let entry = commands::random(&mut self.random, torus);
+        let lane = u32::from(self.random.below(10) == 0);
+        let lanes = self.segment.lane(lane);
+        let status = lanes.reader.regions[torus.index()].status;
+        let pushed = lanes.writers[torus.index()].push(&[entry], status.lane_free(lane as usize));
+        if pushed.is_ok() && lane == COMMAND_LANE && Command::of(&entry).is_some() {
+            self.injected += 1;
         }
     }
 

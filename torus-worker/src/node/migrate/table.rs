@@ -108,6 +108,11 @@ impl Migrations {
             .is_ok()
     }
 
+    /// Whether a cell belongs to a process that is on its way here, or that has moved away.
+    pub(in super::super) fn is_taken(&self, cell: u32) -> bool {
+        self.is_reserved(cell) || self.forward(cell).is_some()
+    }
+
     /// Where an old place forwards to.
     pub(super) fn forward(&self, cell: u32) -> Option<Place> {
         let at = self.forwards.binary_search_by_key(&cell, |(old, _)| *old).ok()?;
