@@ -1,14 +1,16 @@
 //! The *floor*: the bare hold operation on a timing wheel, what the machine can do. It takes the due events, counts at
-//! the cell, draws one of its edges and a small delay, writes the delay to the edge, and puts the event back. There is no
-//! model, no bag, no digest, no peer, no capacity and no far future.
+//! the cell, draws one of the cell's edges and a small delay, writes the delay to the edge, and puts the event back.
+//! There is no model, no bag, no digest, no peer, no capacity and no far future, and no check that an index is in range.
 //!
 //! Events are of the kernel's size and wait in chunks, in a pool that is reused last in, first out. They are executed
-//! where they lie.
+//! where they lie. As in any graph, the cell says where its edges are.
 
 /// Slots of the wheel; delays are shorter.
 const SLOTS: usize = 256;
 /// Events per chunk.
 const ROOM: usize = 32;
+/// Out-edges of each cell.
+const DEGREE: u32 = 2;
 
 /// Destination and, from bit 32 on, source; payload.
 type Event = [u64; 2];
@@ -19,16 +21,23 @@ struct Link {
     delay: u32,
 }
 
-/// Events that hop for ever over cells with two out-edges each.
+#[derive(Clone, Copy, Default)]
+struct Cell {
+    first: u32,
+    degree: u32,
+    count: u64,
+}
+
+/// Events that hop for ever.
 pub struct Floor {
     max_delay: u64,
     now: usize,
     random: u64,
-    counts: Vec<u64>,
-    links: Vec<[Link; 2]>,
+    cells: Vec<Cell>,
+    links: Vec<Link>,
     /// For each slot the position behind its last event (chunk · 32 + index), 0 while it is empty.
     cursor: [u32; SLOTS],
-    chunks: Vec<[Event; ROOM]>,
+    events: Vec<Event>,
     /// For each chunk the one before it in its slot, which is full; for a free one the next free one; 0 is none.
     before: Vec<u32>,
     free: u32,
@@ -36,26 +45,30 @@ pub struct Floor {
 
 impl Floor {
     /// So many events, spread over so many cells (a power of two), with delays from 1 to `max_delay`, at most 255.
+    ///
+    /// # Panics
+    /// Other numbers.
     pub fn new(cells: u32, pending: u32, max_delay: u32) -> Floor {
         assert!(cells.is_power_of_two() && (1..SLOTS as u32).contains(&max_delay));
+        let cell = |number| Cell {
+            first: DEGREE * number,
+            degree: DEGREE,
+            count: 0,
+        };
         let chunks = pending as usize / ROOM + SLOTS + 2;
         let mut floor = Floor {
             max_delay: u64::from(max_delay),
             now: 0,
             random: 42,
-            counts: vec![0; cells as usize],
-            links: vec![[Link::default(); 2]; cells as usize],
+            cells: (0..cells).map(cell).collect(),
+            links: vec![Link::default(); (cells * DEGREE) as usize],
             cursor: [0; SLOTS],
-            chunks: vec![[[0; 2]; ROOM]; chunks],
-            before: (0..chunks as u32)
-                .map(|chunk| (chunk + 1) % chunks as u32)
-                .collect(),
+            events: vec![[0; 2]; chunks * ROOM],
+            before: (1..=chunks as u32).map(|next| next % chunks as u32).collect(),
             free: 1,
         };
-        for cell in 0..cells as usize {
-            for index in 0..2 {
-                floor.links[cell][index].to = floor.draw() as u32 & (cells - 1);
-            }
+        for link in 0..floor.links.len() {
+            floor.links[link].to = floor.draw() as u32 & (cells - 1);
         }
         for number in 0..pending {
             let delay = 1 + floor.draw() as usize % max_delay as usize;
@@ -78,7 +91,9 @@ impl Floor {
         if position.is_multiple_of(ROOM) {
             position = self.extend(position);
         }
-        self.chunks[position / ROOM][position % ROOM] = event;
+        // SAFETY: a position is one behind an event of a chunk that is not full, or the first of a chunk: it is below the
+        // number of chunks times their room, which is the length.
+        unsafe { *self.events.get_unchecked_mut(position) = event };
         self.cursor[slot % SLOTS] = position as u32 + 1;
     }
 
@@ -103,8 +118,8 @@ impl Floor {
         let mut count = position - chunk * ROOM;
         let mut executed = 0;
         while chunk != 0 {
-            for index in 0..count {
-                self.hold(chunk, index);
+            for position in chunk * ROOM..chunk * ROOM + count {
+                self.hold(position);
             }
             executed += count as u64;
             count = ROOM;
@@ -116,16 +131,22 @@ impl Floor {
     }
 
     #[inline(always)]
-    fn hold(&mut self, chunk: usize, index: usize) {
-        let [place, payload] = self.chunks[chunk][index];
-        let cell = place as u32 as usize;
-        self.counts[cell] += 1;
+    fn hold(&mut self, position: usize) {
         let draw = self.draw();
         let delay = 1 + (((draw & 0xffff_ffff) * self.max_delay) >> 32);
-        let link = &mut self.links[cell][(draw >> 63) as usize];
+        // SAFETY: positions are those of stored events (see `push`), and their destinations are numbers of cells:
+        // `new` makes no others, neither in events nor in edges.
+        let (event, cell) = unsafe {
+            let event = *self.events.get_unchecked(position);
+            (event, self.cells.get_unchecked_mut(event[0] as u32 as usize))
+        };
+        cell.count += 1;
+        let edge = cell.first + (((draw >> 32) * u64::from(cell.degree)) >> 32) as u32;
+        // SAFETY: a random number below the degree stays among the cell's edges.
+        let link = unsafe { self.links.get_unchecked_mut(edge as usize) };
         link.delay = delay as u32;
-        let to = u64::from(link.to);
-        self.push(self.now + delay as usize, [to | (cell as u64) << 32, payload + 1]);
+        let place = u64::from(link.to) | event[0] << 32;
+        self.push(self.now + delay as usize, [place, event[1] + 1]);
     }
 
     /// Executes ticks until at least this many events are executed; returns how many.
@@ -135,5 +156,28 @@ impl Floor {
             executed += self.tick();
         }
         executed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_is_lost_and_every_one_is_counted_at_its_cell() {
+        let (pending, max_delay) = (1000, 7);
+        let mut floor = Floor::new(64, pending, max_delay);
+        let executed = floor.run(100_000);
+        let counted: u64 = floor.cells.iter().map(|cell| cell.count).sum();
+        assert_eq!(counted, executed);
+        // Within as many ticks as the largest delay each of the events is executed at least once.
+        let due: u64 = (0..max_delay).map(|_| floor.tick()).sum();
+        assert!(due >= u64::from(pending), "{due}");
+        assert!(
+            floor
+                .links
+                .iter()
+                .all(|link| (1..=max_delay).contains(&link.delay))
+        );
     }
 }

@@ -20,7 +20,7 @@ pub const fn fold(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// What all streams of one torus and tick have in common.
+/// What all streams of one torus and tick have in common: the first term of cell 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickKey(u64);
 
@@ -29,14 +29,15 @@ impl TickKey {
     #[inline]
     pub const fn new(seed: u64, torus: Torus, tick: u64) -> TickKey {
         let run = fold(seed ^ KEY_SEED, KEY_TORUS ^ (torus.index() as u64 + 1));
-        TickKey(fold(run ^ KEY_TICK, tick ^ KEY_SEED) ^ run)
+        let start = fold(run ^ KEY_TICK, tick ^ KEY_SEED) ^ run;
+        TickKey(start.wrapping_add(WEYL))
     }
 
     /// The stream of one cell at this tick: the Weyl sequence starts at a place of its own.
     #[inline(always)]
     pub const fn stream(self, cell: u32) -> Stream {
         Stream {
-            state: self.0.wrapping_add((cell as u64).wrapping_mul(KEY_CELL)),
+            next: self.0.wrapping_add((cell as u64).wrapping_mul(KEY_CELL)),
         }
     }
 }
@@ -44,15 +45,17 @@ impl TickKey {
 /// A stream of random words for one cell at one tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
-    state: u64,
+    /// The term that the next draw uses.
+    next: u64,
 }
 
 impl Stream {
     /// The next 64 random bits.
     #[inline(always)]
     pub const fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(WEYL);
-        fold(self.state, self.state ^ WYRAND)
+        let term = self.next;
+        self.next = term.wrapping_add(WEYL);
+        fold(term, term ^ WYRAND)
     }
 
     /// A number from 0 to `bound` − 1 (0 when `bound` is 0), by multiplication and shift (Lemire 2019, without the

@@ -8,10 +8,6 @@ const PRESENT: u32 = 1 << 31;
 #[derive(Clone, Copy, Zeroable)]
 #[repr(C)]
 pub(super) struct Cell<C> {
-    /// Mark of the tick that last found an event for this cell (see `collide`).
-    pub(super) seen: u32,
-    /// Positions reserved for edges.
-    pub(super) room: u32,
     pub(super) target: Target,
     /// The state of its process; without meaning if it has none.
     pub(super) state: C,
@@ -46,10 +42,9 @@ impl Target {
 
 impl<C> Cell<C> {
     /// Moves the cell's edges, or changes their number.
-    pub(super) fn set_edges(&mut self, first: u32, degree: u32, room: u32) {
+    pub(super) fn set_edges(&mut self, first: u32, degree: u32) {
         self.target.first = first;
         self.target.degree_and_present = self.target.degree_and_present & PRESENT | degree;
-        self.room = room;
     }
 }
 

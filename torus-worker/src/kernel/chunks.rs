@@ -31,6 +31,12 @@ impl Packed {
         }
     }
 
+    /// The destination cell.
+    #[inline(always)]
+    pub(super) fn cell(self) -> usize {
+        self.place as u32 as usize
+    }
+
     pub(super) fn event(self) -> Event {
         Event {
             dst: self.place as u32,

@@ -1,144 +1,296 @@
 //! Collide: the events due at one tick, grouped by destination cell into input bags.
 //!
-//! Most cells that are hit at all are hit by one event, and that event in its place is the bag. In dense models the events
-//! for one cell mostly stand next to one another, because the cell that emitted them did so in one call: such a *run* is
-//! the bag, in its place. What is left are runs for one cell that stand apart. The `seen` mark of a cell tells whether
-//! an earlier run of this tick went there; such runs are chained in order of arrival, and the bag is gathered when the
-//! first of them, the leader, is reached. All this is noted in flags above the cell's number.
+//! Most cells that are hit at all are hit by one event. Such events stand one after the other in `singles`, and each is
+//! a bag. The others stand in `shared`. In dense models the events for one cell mostly come one after the other, because
+//! the cell that emitted them did so in one call, and then they also stand next to one another in `shared`: a *piece*.
+//! A bag of one piece is delivered where it stands; the pieces of others are chained, and gathered for delivery.
+//!
+//! One bit per cell tells whether this tick had an event for it already. The bits of 32³ cells stay in the innermost
+//! cache; a mark in the cell itself moved every cell there and back once more.
 
-use super::cells::Cell;
-use super::prefetch::prefetch;
+use super::chunks::Packed;
+use super::digest::TickDigest;
+use super::prefetch::Ahead;
+use bytemuck::{Pod, Zeroable};
 use shm_layout::record::Event;
 
 const NONE: u32 = u32::MAX;
-/// Flag of an event that stands behind another one for the same cell.
-const CONTINUES: u32 = 1 << 28;
-/// Flag of an event that stands before another one for the same cell.
-const CONTINUED: u32 = 1 << 29;
-/// Flag of the first event of a run that other runs for the same cell follow.
-const LEADER: u32 = 1 << 30;
-/// Flag of the first event of a run that belongs to the bag of an earlier one.
-const FOLLOWER: u32 = 1 << 31;
-/// The part of a due event's destination that is the cell.
-const CELL: u32 = CONTINUES - 1;
-/// How many events ahead cells are prefetched.
-const AHEAD: usize = 12;
+/// Cells of a group.
+const GROUP: usize = 32;
 
 /// The grouping of one tick's events.
 pub(super) struct Collider {
-    /// For the first event of each chained run, that of the next run of its chain.
-    next: Vec<u32>,
-    bag: Vec<Event>,
+    groups: Vec<Group>,
+    /// Events that are the only ones for their cells, `alone` of them, with room for as many as can be pending.
+    singles: Vec<Packed>,
+    alone: usize,
+    /// For each of them, the one before it for a cell of the same group. The first one's has no meaning.
+    before: Vec<u32>,
+    /// Events of bags of several.
+    shared: Vec<Event>,
+    pieces: Vec<Piece>,
+    bags: Vec<Chain>,
+    gathered: Vec<Event>,
+    /// For each cell that has a bag of several events at this tick, `mark` plus the bag's number; less for others.
+    bag_of: Vec<u32>,
     mark: u32,
 }
 
-/// The cell that a due event is for, flags or not.
-#[inline(always)]
-pub(super) fn cell(event: &Event) -> u32 {
-    event.dst & CELL
+/// What this tick had for 32 neighbouring cells.
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+struct Group {
+    /// The cells that were hit.
+    hit: u32,
+    /// Where the latest of their events is in `singles`; without meaning if there is none.
+    latest: u32,
 }
 
-/// Whether a due event is the only one for its cell.
-#[inline(always)]
-pub(super) fn is_single(event: &Event) -> bool {
-    event.dst <= CELL
+/// Events of one bag that stand next to one another in `shared`.
+#[derive(Clone, Copy)]
+struct Piece {
+    start: u32,
+    end: u32,
+    /// The next piece of the bag.
+    next: u32,
+}
+
+/// A bag of several events: its first piece and its last.
+#[derive(Clone, Copy)]
+struct Chain {
+    first: u32,
+    last: u32,
 }
 
 impl Collider {
-    /// For up to `capacity` events per tick.
-    pub(super) fn new(capacity: u32) -> Collider {
+    /// For a torus of so many cells and up to `capacity` events per tick.
+    pub(super) fn new(cells: u32, capacity: u32) -> Collider {
         let capacity = capacity as usize;
         Collider {
-            next: bytemuck::zeroed_vec(capacity),
-            bag: Vec::with_capacity(capacity),
+            groups: bytemuck::zeroed_vec((cells as usize).div_ceil(GROUP)),
+            singles: bytemuck::zeroed_vec(capacity),
+            alone: 0,
+            before: bytemuck::zeroed_vec(capacity),
+            shared: Vec::with_capacity(capacity),
+            pieces: Vec::with_capacity(capacity),
+            bags: Vec::with_capacity(capacity / 2),
+            gathered: Vec::with_capacity(capacity),
+            bag_of: bytemuck::zeroed_vec(cells as usize),
             mark: 1,
         }
     }
 
-    /// Flags and chains the events that are not the only ones for their cell.
-    pub(super) fn group<C>(&mut self, due: &mut [Event], cells: &mut [Cell<C>]) {
-        if due.len() >= (u32::MAX - self.mark) as usize {
-            cells.iter_mut().for_each(|cell| cell.seen = 0);
+    /// Forgets the last tick.
+    pub(super) fn begin(&mut self) {
+        self.forget_hits();
+        self.mark += self.bags.len() as u32;
+        if self.singles.len() >= (u32::MAX - self.mark) as usize {
+            self.bag_of.fill(0);
             self.mark = 1;
         }
-        let mark = self.mark;
-        let mut before = NONE;
-        for at in 0..due.len() {
-            if let Some(ahead) = due.get(at + AHEAD) {
-                prefetch(cells, ahead.dst as usize);
-            }
-            let cell = due[at].dst;
-            if cell == before {
-                due[at - 1].dst |= CONTINUED;
-                due[at].dst |= CONTINUES;
-                continue;
-            }
-            before = cell;
-            let seen = &mut cells[cell as usize].seen;
-            let earlier = seen.wrapping_sub(mark);
-            *seen = mark + at as u32;
-            if earlier < at as u32 {
-                self.chain(due, earlier as usize, at);
-            }
-        }
-        self.mark += due.len() as u32;
+        self.alone = 0;
+        self.shared.clear();
+        self.pieces.clear();
+        self.bags.clear();
     }
 
-    /// Puts a run behind the last one for its cell.
-    #[inline]
-    fn chain(&mut self, due: &mut [Event], last: usize, at: usize) {
-        self.next[last] = at as u32;
-        self.next[at] = NONE;
-        due[at].dst |= FOLLOWER;
-        if due[last].dst & FOLLOWER == 0 {
-            due[last].dst |= LEADER;
+    /// One by one where there were few, so that a tick with few events costs little on a large lattice.
+    fn forget_hits(&mut self) {
+        if self.events() > self.groups.len() as u64 / 8 {
+            self.groups.iter_mut().for_each(|group| group.hit = 0);
+            return;
+        }
+        for event in &self.singles[..self.alone] {
+            self.groups[event.cell() / GROUP].hit = 0;
+        }
+        for event in &self.shared {
+            self.groups[event.dst as usize / GROUP].hit = 0;
         }
     }
 
-    /// The bag of the run that begins here, in canonical order, and the run's length. The bag is empty if it belongs to
-    /// an earlier run.
+    /// Takes in some of the tick's events, and returns the sum of their hashes. That they are read only once is worth
+    /// the two purposes.
+    pub(super) fn take_in<C>(&mut self, due: &[Event], digest: TickDigest, ahead: Ahead<'_, C>) -> u64 {
+        let mut sum = 0u64;
+        let mut rest = bytemuck::cast_slice::<Event, Packed>(due);
+        loop {
+            let taken = self.take_singles(rest, digest, ahead, &mut sum);
+            rest = &rest[taken..];
+            if rest.is_empty() {
+                return sum;
+            }
+            let (run, behind) = rest.split_at(run_length(rest));
+            self.share(run);
+            sum = sum.wrapping_add(digest.sum(run));
+            rest = behind;
+        }
+    }
+
+    /// Takes in events up to the first one whose cell has been hit at this tick; returns how many.
+    #[inline(always)]
+    fn take_singles<C>(
+        &mut self,
+        due: &[Packed],
+        digest: TickDigest,
+        ahead: Ahead<'_, C>,
+        sum: &mut u64,
+    ) -> usize {
+        let mut taken = 0;
+        let singles = &mut self.singles[self.alone..];
+        let before = &mut self.before[self.alone..];
+        for ((event, place), before) in due.iter().zip(singles).zip(before) {
+            let cell = event.cell();
+            let group = &mut self.groups[cell / GROUP];
+            let hit = group.hit | 1 << (cell % GROUP);
+            if group.hit == hit {
+                break;
+            }
+            group.hit = hit;
+            *before = group.latest;
+            group.latest = (self.alone + taken) as u32;
+            ahead.fetch_edges(cell);
+            *sum = sum.wrapping_add(digest.packed(*event));
+            *place = *event;
+            taken += 1;
+        }
+        self.alone += taken;
+        taken
+    }
+
+    /// Takes in events for a cell that has been hit at this tick.
+    #[inline(never)]
+    fn share(&mut self, run: &[Packed]) {
+        let cell = run[0].cell();
+        if self.bag_of[cell] < self.mark {
+            self.bag_of[cell] = self.mark + self.bags.len() as u32;
+            self.open_bag(cell);
+        }
+        let bag = &mut self.bags[(self.bag_of[cell] - self.mark) as usize];
+        let start = self.shared.len() as u32;
+        self.shared.extend_from_slice(bytemuck::cast_slice(run));
+        let (end, piece) = (self.shared.len() as u32, self.pieces.len() as u32);
+        let last = &mut self.pieces[bag.last as usize];
+        if last.end == start {
+            last.end = end;
+            return;
+        }
+        last.next = piece;
+        bag.last = piece;
+        self.pieces.push(Piece {
+            start,
+            end,
+            next: NONE,
+        });
+    }
+
+    /// Moves the event for a cell from `singles` into a bag, and the last one there to its place.
+    fn open_bag(&mut self, cell: usize) {
+        let position = self.find(cell);
+        let first = self.singles[position];
+        self.relink(cell, position, self.before[position]);
+        self.alone -= 1;
+        if position != self.alone {
+            let last = self.singles[self.alone];
+            self.singles[position] = last;
+            self.before[position] = self.before[self.alone];
+            self.relink(last.cell(), self.alone, position as u32);
+        }
+        let (start, piece) = (self.shared.len() as u32, self.pieces.len() as u32);
+        self.shared.push(first.event());
+        self.pieces.push(Piece {
+            start,
+            end: start + 1,
+            next: NONE,
+        });
+        self.bags.push(Chain {
+            first: piece,
+            last: piece,
+        });
+    }
+
+    /// Where the event for a cell is in `singles`; it is there.
+    fn find(&self, cell: usize) -> usize {
+        let mut position = self.groups[cell / GROUP].latest as usize;
+        while self.singles[position].cell() != cell {
+            position = self.before[position] as usize;
+        }
+        position
+    }
+
+    /// Lets what leads to a position of `singles`, in the chain of a cell's group, lead to another one.
+    fn relink(&mut self, cell: usize, from: usize, to: u32) {
+        let latest = &mut self.groups[cell / GROUP].latest;
+        let mut at = *latest as usize;
+        if at == from {
+            *latest = to;
+            return;
+        }
+        while self.before[at] as usize != from {
+            at = self.before[at] as usize;
+        }
+        self.before[at] = to;
+    }
+
+    /// The number of events taken in.
+    pub(super) fn events(&self) -> u64 {
+        (self.alone + self.shared.len()) as u64
+    }
+
+    /// The events that are the only ones for their cells.
+    pub(super) fn singles(&self) -> &[Event] {
+        bytemuck::cast_slice(&self.singles[..self.alone])
+    }
+
+    /// The number of bags of several events.
+    pub(super) fn bags(&self) -> usize {
+        self.bags.len()
+    }
+
+    /// A bag of several events, in canonical order.
     #[inline]
-    pub(super) fn bag<'a>(&'a mut self, due: &'a mut [Event], at: usize) -> (&'a [Event], usize) {
-        let length = run_length(due, at);
-        let flags = due[at].dst;
-        if flags & FOLLOWER != 0 {
-            return (&[], length);
+    pub(super) fn bag(&mut self, number: usize) -> &[Event] {
+        let Chain { first, last } = self.bags[number];
+        if first == last {
+            let Piece { start, end, .. } = self.pieces[first as usize];
+            let bag = &mut self.shared[start as usize..end as usize];
+            sort_canonically(bag);
+            return bag;
         }
-        if flags & LEADER != 0 {
-            return (self.gather(due, at), length);
-        }
-        let run = &mut due[at..at + length];
-        run.iter_mut().for_each(|event| event.dst &= CELL);
-        sort_canonically(run);
-        (run, length)
+        self.gather(first)
     }
 
     #[inline(never)]
-    fn gather(&mut self, due: &[Event], leader: usize) -> &[Event] {
-        self.bag.clear();
-        let mut at = leader;
-        while at < due.len() {
-            let run = &due[at..at + run_length(due, at)];
-            self.bag.extend(run.iter().map(|event| Event {
-                dst: cell(event),
-                ..*event
-            }));
-            at = self.next[at] as usize;
+    fn gather(&mut self, first: u32) -> &[Event] {
+        self.gathered.clear();
+        let mut piece = first;
+        while piece != NONE {
+            let Piece { start, end, next } = self.pieces[piece as usize];
+            self.gathered
+                .extend_from_slice(&self.shared[start as usize..end as usize]);
+            piece = next;
         }
-        sort_canonically(&mut self.bag);
-        &self.bag
+        sort_canonically(&mut self.gathered);
+        &self.gathered
     }
 }
 
+/// How many events at the beginning are for the same cell.
 #[inline]
-fn run_length(due: &[Event], at: usize) -> usize {
-    let behind = due[at + 1..].iter();
-    1 + behind.take_while(|event| event.dst & CONTINUES != 0).count()
+fn run_length(events: &[Packed]) -> usize {
+    let cell = events[0].cell();
+    events.iter().take_while(|event| event.cell() == cell).count()
 }
 
-/// Sorts the events of one bag by source, then payload. They often are already.
+/// Sorts the events of one bag by source, then payload. Most are two, and they often are sorted already.
+#[inline]
 fn sort_canonically(bag: &mut [Event]) {
     let key = |event: &Event| (event.src.0, event.payload);
+    if let [first, second] = bag {
+        if key(second) < key(first) {
+            std::mem::swap(first, second);
+        }
+        return;
+    }
     if !bag.is_sorted_by_key(key) {
         bag.sort_unstable_by_key(key);
     }
@@ -147,28 +299,28 @@ fn sort_canonically(bag: &mut [Event]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytemuck::Zeroable;
     use shm_layout::record::Source;
 
-    fn bags(
-        collider: &mut Collider,
-        due: &mut [Event],
-        cells: &mut [Cell<u64>],
-    ) -> Vec<Vec<(u32, u32, i64)>> {
-        collider.group(due, cells);
-        let plain = |event: &Event| (event.dst, event.src.0, event.payload);
-        let mut bags = Vec::new();
-        let mut at = 0;
-        while at < due.len() {
-            let (bag, length) = match is_single(&due[at]) {
-                true => (&due[at..=at], 1),
-                false => collider.bag(due, at),
-            };
-            if !bag.is_empty() {
-                bags.push(bag.iter().map(plain).collect());
-            }
-            at += length;
+    fn bags(collider: &mut Collider, due: &[Event]) -> Vec<Vec<(u32, u32, i64)>> {
+        collider.begin();
+        let ahead = Ahead::<u64> {
+            cells: &[],
+            pool: &[],
+        };
+        let (some, others) = due.split_at(due.len() / 3);
+        for part in [some, others] {
+            collider.take_in(part, TickDigest::new(1), ahead);
         }
+        let plain = |event: &Event| (event.dst, event.src.0, event.payload);
+        let mut bags: Vec<_> = collider
+            .singles()
+            .iter()
+            .map(|event| vec![plain(event)])
+            .collect();
+        for number in 0..collider.bags() {
+            bags.push(collider.bag(number).iter().map(plain).collect());
+        }
+        bags.sort();
         bags
     }
 
@@ -179,8 +331,7 @@ mod tests {
             src: Source(src),
             payload,
         };
-        let mut cells = vec![Cell::zeroed(); 8];
-        let mut collider = Collider::new(16);
+        let mut collider = Collider::new(8, 16);
         let due = [
             event(3, 9, 1),
             event(5, 1, 1),
@@ -194,18 +345,22 @@ mod tests {
             event(6, 0, 7),
             event(6, 0, 6),
             event(3, 0, -1),
+            event(7, 2, 2),
         ];
         let expected = [
+            vec![(1, 0, -1), (1, 0, 0)],
             vec![(3, 0, -1), (3, 0, 0), (3, 0, 1), (3, 2, -5), (3, 2, 5), (3, 9, 1)],
             vec![(5, 1, 1)],
-            vec![(1, 0, -1), (1, 0, 0)],
             vec![(6, 0, 6), (6, 0, 7), (6, 1, 0)],
+            vec![(7, 2, 2)],
         ];
-        for mark in [1, 8, u32::MAX - 13, u32::MAX - 12, u32::MAX - 11] {
+        for mark in [1, u32::MAX - 25, u32::MAX - 20, u32::MAX - 18, u32::MAX - 17] {
             // Also when the marks start over.
             collider.mark = mark;
-            for _ in 0..2 {
-                assert_eq!(bags(&mut collider, &mut due.clone(), &mut cells), expected);
+            collider.bag_of.fill(0);
+            for _ in 0..3 {
+                assert_eq!(bags(&mut collider, &due), expected);
+                assert_eq!(collider.events(), due.len() as u64);
             }
         }
     }

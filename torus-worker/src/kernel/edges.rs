@@ -62,6 +62,7 @@ pub(super) enum Connected {
 
 /// All edges of a torus. A cell's edges move to the end of the pool when they outgrow their room, and leave a hole;
 /// when the end of the pool is reached, all are packed again. The pool is twice the capacity, so packing always helps.
+/// A position that holds no edge has delay 0; a cell may grow into such positions behind its last edge.
 pub(super) struct Edges {
     pub(super) pool: Vec<Link>,
     used: u32,
@@ -82,6 +83,7 @@ impl Edges {
     }
 
     pub(super) fn clear(&mut self) {
+        self.pool[..self.used as usize].fill(Link::zeroed());
         self.used = 0;
         self.count = 0;
     }
@@ -115,33 +117,37 @@ impl Edges {
         let Target { first, .. } = cell.target;
         let degree = cell.target.degree();
         self.pool[(first + degree) as usize] = link;
-        cell.set_edges(first, degree + 1, cell.room);
+        cell.set_edges(first, degree + 1);
         self.count += 1;
         Connected::Created
     }
 
-    /// Sees to it that a cell has room for one more edge.
+    /// Sees to it that there is room for one more edge behind those of a cell.
     fn make_room<C>(&mut self, cells: &mut [Cell<C>], from: u32) {
-        let Cell { room, target, .. } = cells[from as usize];
-        let (first, degree) = (target.first, target.degree());
-        if degree < room {
+        let target = cells[from as usize].target;
+        let (degree, end) = (target.degree(), target.first + target.degree());
+        if degree > 0 && end < self.used && self.pool[end as usize].delay == 0 {
             return;
         }
-        let wanted = (degree * 2).max(2);
-        if first + room == self.used && first + wanted <= self.size() {
-            self.used = first + wanted;
-            cells[from as usize].set_edges(first, degree, wanted);
+        let more = if degree == 0 { 2 } else { degree };
+        if degree > 0 && end == self.used && end + more <= self.size() {
+            self.used += more;
             return;
         }
-        if self.used + wanted > self.size() {
+        if self.used + degree + more > self.size() {
             self.pack(cells);
         }
-        let start = cells[from as usize].target.first as usize;
-        let room = wanted.min(self.size() - self.used);
-        self.pool
-            .copy_within(start..start + degree as usize, self.used as usize);
-        cells[from as usize].set_edges(self.used, degree, room);
-        self.used += room;
+        self.move_to_end(&mut cells[from as usize], more);
+    }
+
+    /// Moves a cell's edges to the end of the pool, and leaves room for `more` there, or as many as fit.
+    fn move_to_end<C>(&mut self, cell: &mut Cell<C>, more: u32) {
+        let (start, degree) = (cell.target.first as usize, cell.target.degree());
+        let old = start..start + degree as usize;
+        self.pool.copy_within(old.clone(), self.used as usize);
+        self.pool[old].fill(Link::zeroed());
+        cell.set_edges(self.used, degree);
+        self.used = self.size().min(self.used + degree + more);
     }
 
     fn size(&self) -> u32 {
@@ -155,7 +161,7 @@ impl Edges {
         for cell in cells.iter_mut() {
             let degree = cell.target.degree();
             packed[used as usize..][..degree as usize].copy_from_slice(self.of(cell.target));
-            cell.set_edges(used, degree, degree);
+            cell.set_edges(used, degree);
             used += degree;
         }
         self.pool = packed;
@@ -166,7 +172,8 @@ impl Edges {
     pub(super) fn detach<C>(&mut self, cell: &mut Cell<C>) -> Vec<Edge> {
         let edges = self.of(cell.target).iter().map(|link| link.edge()).collect();
         self.count -= cell.target.degree();
-        cell.set_edges(cell.target.first, 0, cell.room);
+        self.of_mut(cell.target).fill(Link::zeroed());
+        cell.set_edges(0, 0);
         edges
     }
 
@@ -197,7 +204,7 @@ impl Edges {
         for (place, link) in room.iter_mut().zip(links) {
             *place = link;
         }
-        cell.set_edges(self.used, degree, degree);
+        cell.set_edges(self.used, degree);
         self.used += degree;
         self.count += degree;
         true

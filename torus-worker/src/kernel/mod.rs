@@ -43,7 +43,6 @@ use shm_layout::config::Capacity;
 use shm_layout::record::{Event, TimedEvent};
 use shm_layout::torus::Torus;
 use state::State;
-use tick::{Blind, Observer};
 
 /// One torus with its model.
 pub struct Kernel<M: Model> {
@@ -146,7 +145,7 @@ impl<M: Model> Kernel<M> {
     /// # Errors
     /// A capacity is used up; the torus cannot go on then, and every later call returns the same error.
     pub fn run(&mut self, end: u64, budget: u64) -> Result<Progress, KernelError> {
-        self.state.run(&self.model, end, budget, &mut Blind)
+        self.state.run(&self.model, end, budget, None)
     }
 
     /// Executes all events before tick `end` and shows each to `visit` before its tick is executed, in canonical order:
@@ -154,10 +153,9 @@ impl<M: Model> Kernel<M> {
     ///
     /// # Errors
     /// A capacity is used up.
-    pub fn run_observed(&mut self, end: u64, visit: impl FnMut(u64, &Event)) -> Result<(), KernelError> {
-        let mut observer = InOrder(visit);
+    pub fn run_observed(&mut self, end: u64, mut visit: impl FnMut(u64, &Event)) -> Result<(), KernelError> {
         self.state
-            .run(&self.model, end, u64::MAX, &mut observer)
+            .run(&self.model, end, u64::MAX, Some(&mut visit))
             .map(|_| ())
     }
 
@@ -285,16 +283,5 @@ impl<M: Model> Kernel<M> {
         });
         events.sort_unstable_by_key(|event| (event.time, event.dst, event.src.0, event.payload));
         events
-    }
-}
-
-struct InOrder<F>(F);
-
-impl<F: FnMut(u64, &Event)> Observer for InOrder<F> {
-    fn observe(&mut self, time: u64, due: &mut [Event]) {
-        due.sort_unstable_by_key(|event| (event.dst, event.src.0, event.payload));
-        for event in due.iter() {
-            (self.0)(time, event);
-        }
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct State<C> {
     pub(super) held: Vec<TimedEvent>,
     pub(super) remote: Remote,
     pub(super) collider: Collider,
-    /// The events of the tick being executed.
+    /// The events of the tick being executed, in order, if someone looks at them.
     pub(super) due: Vec<Event>,
     pub(super) events: u64,
     pub(super) last_time: u64,
@@ -40,7 +40,7 @@ impl<C: bytemuck::Pod> State<C> {
             wheel: Wheel::new(capacity.pending),
             held: Vec::new(),
             remote: Remote::new(capacity.remote_per_interval, world.peers()),
-            collider: Collider::new(capacity.pending),
+            collider: Collider::new(world.lattice.cells(), capacity.pending),
             due: Vec::with_capacity(capacity.pending as usize),
             events: 0,
             last_time: 0,

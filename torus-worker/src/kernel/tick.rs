@@ -1,11 +1,10 @@
 //! Tick: the loop that executes virtual time.
 
 use super::cells::Cell;
-use super::collide::{cell, is_single};
 use super::digest::TickDigest;
 use super::edges::{Link, TORUS};
 use super::error::{KernelError, TIME_MAX};
-use super::prefetch::prefetch;
+use super::prefetch::Ahead;
 use super::route::{Outbox, Remote, overflow};
 use super::site::Site;
 use super::state::State;
@@ -14,9 +13,6 @@ use crate::model::Model;
 use crate::random::TickKey;
 use shm_layout::record::{Event, Source};
 use std::slice;
-
-/// How many events ahead edges are prefetched.
-const AHEAD: usize = 8;
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,26 +23,18 @@ pub enum Progress {
     More,
 }
 
-/// Looks at the due events of each tick before they are executed. It may reorder them.
-pub(super) trait Observer {
-    fn observe(&mut self, time: u64, due: &mut [Event]);
-}
-
-/// Looks at nothing.
-pub(super) struct Blind;
-
-impl Observer for Blind {
-    #[inline(always)]
-    fn observe(&mut self, _time: u64, _due: &mut [Event]) {}
-}
+/// Looks at an event, given its time, before its tick is executed.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(u64, &Event);
 
 impl<C: bytemuck::Pod> State<C> {
+    /// Executes all events before tick `end`, or at least `budget`; shows each tick's events to `visit` in canonical
+    /// order, by destination, source, payload, before they are executed.
     pub(super) fn run<M: Model<Cell = C>>(
         &mut self,
         model: &M,
         end: u64,
         budget: u64,
-        observer: &mut impl Observer,
+        mut visit: Option<Visit<'_>>,
     ) -> Result<Progress, KernelError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -59,9 +47,12 @@ impl<C: bytemuck::Pod> State<C> {
         }
         let enough = self.events.saturating_add(budget);
         while let Some(time) = self.wheel.next_tick(end) {
-            self.wheel.take(&mut self.due);
-            observer.observe(time, &mut self.due);
-            self.execute(model, time)?;
+            self.collide(time, visit.as_mut());
+            self.deliver_all(model, time);
+            let room = self.capacity.pending.saturating_sub(self.held.len() as u32);
+            if let Some(what) = overflow(&self.wheel, &self.remote, room) {
+                return Err(self.failure.insert(self.full(what, time)).clone());
+            }
             if self.events >= enough {
                 return Ok(Progress::More);
             }
@@ -69,20 +60,32 @@ impl<C: bytemuck::Pod> State<C> {
         Ok(Progress::Done)
     }
 
-    fn execute<M: Model<Cell = C>>(&mut self, model: &M, time: u64) -> Result<(), KernelError> {
-        self.events += self.due.len() as u64;
-        self.last_time = time;
-        self.history_digest = self
-            .history_digest
-            .wrapping_add(TickDigest::new(time).sum(&self.due));
-        self.collider.group(&mut self.due, &mut self.cells.list);
-        self.deliver_all(model, time);
-
-        let room = self.capacity.pending.saturating_sub(self.held.len() as u32);
-        match overflow(&self.wheel, &self.remote, room) {
-            None => Ok(()),
-            Some(what) => Err(self.failure.insert(self.full(what, time)).clone()),
+    /// Takes the events due at a tick and groups them into bags.
+    fn collide(&mut self, time: u64, visit: Option<&mut Visit<'_>>) {
+        let digest = TickDigest::new(time);
+        let ahead = Ahead {
+            cells: &self.cells.list,
+            pool: &self.edges.pool,
+        };
+        let mut sum = 0u64;
+        self.collider.begin();
+        match visit {
+            None => self.wheel.drain(|due, next| {
+                ahead.fetch_cells(next);
+                sum = sum.wrapping_add(self.collider.take_in(due, digest, ahead));
+            }),
+            Some(visit) => {
+                self.due.clear();
+                self.wheel.drain(|due, _| self.due.extend_from_slice(due));
+                self.due
+                    .sort_unstable_by_key(|event| (event.dst, event.src.0, event.payload));
+                self.due.iter().for_each(|event| visit(time, event));
+                sum = self.collider.take_in(&self.due, digest, ahead);
+            }
         }
+        self.events += self.collider.events();
+        self.last_time = time;
+        self.history_digest = self.history_digest.wrapping_add(sum);
     }
 
     fn deliver_all<M: Model<Cell = C>>(&mut self, model: &M, tick: u64) {
@@ -98,17 +101,9 @@ impl<C: bytemuck::Pod> State<C> {
             wheel: &mut self.wheel,
             remote: &mut self.remote,
         };
-        let mut at = 0;
-        loop {
-            at += stage.deliver_singles(&self.due[at..]);
-            if at == self.due.len() {
-                return;
-            }
-            let (bag, length) = self.collider.bag(&mut self.due, at);
-            if let Some(first) = bag.first() {
-                stage.deliver(first.dst, bag);
-            }
-            at += length;
+        stage.deliver_singles(self.collider.singles());
+        for number in 0..self.collider.bags() {
+            stage.deliver_bag(self.collider.bag(number));
         }
     }
 }
@@ -130,22 +125,21 @@ struct Stage<'a, M: Model> {
 }
 
 impl<M: Model> Stage<'_, M> {
-    /// Delivers bags of one event until the first event that is not single; returns how many. They are the rule in
-    /// sparse models, and without the other cases the loop is half as long.
-    fn deliver_singles(&mut self, due: &[Event]) -> usize {
-        for (at, event) in due.iter().enumerate() {
-            let ahead = due
-                .get(at + AHEAD)
-                .and_then(|event| self.cells.get(cell(event) as usize));
-            if let Some(cell) = ahead {
-                prefetch(self.pool, cell.target.first as usize);
-            }
-            if !is_single(event) {
-                return at;
-            }
+    /// Delivers events that are the only ones for their cells. In a function of its own this loop keeps more of what it
+    /// needs in registers.
+    #[inline(never)]
+    fn deliver_singles(&mut self, singles: &[Event]) {
+        for event in singles {
             self.deliver(event.dst, slice::from_ref(event));
         }
-        due.len()
+    }
+
+    /// Delivers a bag of several events.
+    #[inline(never)]
+    fn deliver_bag(&mut self, bag: &[Event]) {
+        if let Some(first) = bag.first() {
+            self.deliver(first.dst, bag);
+        }
     }
 
     /// Hands a bag to the model.

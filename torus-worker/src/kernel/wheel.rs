@@ -243,23 +243,35 @@ impl Wheel {
             .find_map(|(level, slots)| slots.lowest().map(|slot| (level, slot)))
     }
 
-    /// Moves the events of tick `base` into `due`, which has room for all pending events.
+    /// Removes the events of tick `base` and shows them to `visit`, slice by slice, each with the one that comes next.
     #[inline]
-    pub(super) fn take(&mut self, due: &mut Vec<Event>) {
-        due.clear();
+    pub(super) fn drain(&mut self, mut visit: impl FnMut(&[Event], &[Event])) {
         let slot = self.base as usize % SLOTS;
         let (first, cursor) = self.near.vacate(slot);
         let last = (cursor - 1) / NEAR_ROOM;
+        let count = |chunk| {
+            if chunk == last {
+                cursor - last * NEAR_ROOM
+            } else {
+                NEAR_ROOM
+            }
+        };
+        let after = |chunks: &Chunks, chunk| if chunk == last { last } else { chunks.next(chunk) };
         let mut chunk = first;
+        let mut next = after(&self.chunks, first);
         while chunk != last {
-            let next = self.chunks.next(chunk);
-            self.chunks.prefetch(next);
-            due.extend_from_slice(self.chunks.near(chunk, NEAR_ROOM));
-            chunk = next;
+            let later = after(&self.chunks, next);
+            self.chunks.prefetch(later);
+            visit(
+                self.chunks.near(chunk, NEAR_ROOM),
+                self.chunks.near(next, count(next)),
+            );
+            self.pending -= u64::from(NEAR_ROOM);
+            (chunk, next) = (next, later);
         }
-        due.extend_from_slice(self.chunks.near(last, cursor - last * NEAR_ROOM));
+        visit(self.chunks.near(last, count(last)), &[]);
+        self.pending -= u64::from(count(last));
         self.chunks.give_back(first, last);
-        self.pending -= due.len() as u64;
     }
 
     /// Visits the near events tick by tick, slice by slice.

@@ -98,7 +98,8 @@ fn run(wheel: &mut Wheel, oracle: &mut Oracle, ticks: usize, delays: &[u32], spa
             "next tick before {end}"
         );
         let Some((time, expected)) = expected else { return };
-        wheel.take(&mut due);
+        due.clear();
+        wheel.drain(|events, _| due.extend_from_slice(events));
         let mut found: Vec<_> = due.iter().map(|event| event.payload).collect();
         found.sort_unstable();
         assert_eq!(found, expected, "events of tick {time}");
@@ -166,7 +167,8 @@ fn no_event_is_lost_up_to_the_capacity_however_it_is_spread() {
     let mut due = Vec::new();
     let mut count = 0;
     while wheel.next_tick(u64::MAX).is_some() {
-        wheel.take(&mut due);
+        due.clear();
+        wheel.drain(|events, _| due.extend_from_slice(events));
         count += due.len();
     }
     assert!(!wheel.is_overflown());

@@ -254,12 +254,13 @@ impl Model for Phold {
             let payload = i64::from((event.payload as i32).wrapping_add(1));
             let draw = out.draw();
             let delay = 1 + scale(draw as u32, self.max_delay);
-            if self.remote_below > 0 && out.draw() >> 32 < self.remote_below {
-                let peer = self.degree + scale((draw >> 32) as u32, self.peers);
-                out.send(peer as usize, self.remote_delay + delay, payload);
+            let choice = (draw >> 32) as u32;
+            let (edge, delay) = if self.remote_below > 0 && out.draw() >> 32 < self.remote_below {
+                (self.degree + scale(choice, self.peers), self.remote_delay + delay)
             } else {
-                out.send(scale((draw >> 32) as u32, self.degree) as usize, delay, payload);
-            }
+                (scale(choice, self.degree), delay)
+            };
+            out.send(edge as usize, delay, payload);
         }
     }
 
