@@ -45,6 +45,7 @@ pub mod rollback;
 mod run_state;
 pub mod segment;
 pub mod slot_header;
+pub mod standby;
 pub mod status;
 pub mod stop;
 pub mod strand;

@@ -1,6 +1,7 @@
 //! Starting a child process together with the handle that names it.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -20,7 +21,20 @@ pub fn start<A: AsRef<OsStr>>(
     arguments: &[A],
     output: impl AsFd,
 ) -> io::Result<(u32, PidFd)> {
-    let pid = spawn::spawn(program, arguments, output)?;
+    start_with_input(program, arguments, File::open("/dev/null")?, output)
+}
+
+/// [`start`], with a file as the program's standard input.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with_input<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[A],
+    input: impl AsFd,
+    output: impl AsFd,
+) -> io::Result<(u32, PidFd)> {
+    let pid = spawn::spawn(program, arguments, input, output)?;
     // The process is our child and not reaped yet, so its number cannot be another's.
     handle_or_end(pid, PidFd::open(pid)).map(|pidfd| (pid, pidfd))
 }
@@ -41,7 +55,7 @@ mod tests {
     #[test]
     fn a_child_without_a_handle_is_not_left_behind() {
         let null = std::fs::File::open("/dev/null").unwrap();
-        let pid = spawn::spawn(Path::new("/bin/sleep"), &["60"], &null).unwrap();
+        let pid = spawn::spawn(Path::new("/bin/sleep"), &["60"], &null, &null).unwrap();
         let refused = Err(io::Error::from_raw_os_error(nix::libc::EMFILE));
         let error = handle_or_end(pid, refused).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(nix::libc::EMFILE));

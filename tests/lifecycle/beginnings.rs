@@ -60,11 +60,9 @@ fn of_two_starts_at_the_same_time_one_wins() {
     });
     codes.sort();
     assert_eq!(codes, [Some(0), Some(8)]);
-    assert_eq!(
-        crate::support::processes_naming(&run.segment().to_string_lossy()).len(),
-        3,
-        "three workers"
-    );
+    let segment = run.segment().to_string_lossy();
+    let workers = crate::support::processes_naming(&format!("--braid-worker run --segment {segment}"));
+    assert_eq!(workers.len(), 3, "three workers: {workers:?}");
     run.stop();
     run.verify();
 }

@@ -12,6 +12,7 @@ mod names;
 mod nothing_left;
 mod one_torus;
 mod reports;
+mod standby;
 
 /// A small run without an end.
 const ENDLESS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! Starting a worker: `posix_spawn`, which costs the same however large the caller is, in a session of its own.
 //!
-//! The child gets /dev/null as standard input, one file as both outputs, an empty signal mask and default
+//! The child gets one file as standard input, one as both outputs, an empty signal mask and default
 //! dispositions. All descriptors that the caller opened are close-on-exec, so it inherits no lock. It has no
 //! parent-death signal and no controlling terminal: it outlives its supervisor, and Ctrl-C does not reach it.
 
@@ -9,7 +9,6 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
 use std::ffi::{CString, OsStr};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -41,20 +40,22 @@ fn attributes() -> Result<PosixSpawnAttr, Errno> {
     Ok(attributes)
 }
 
-/// Starts `program` with `arguments` (its own name is put first) and the caller's environment; both outputs go to
-/// `output`. Returns the pid of the child, which the caller has to reap.
+/// Starts `program` with `arguments` (its own name is put first) and the caller's environment; it reads from `input`, and
+/// both outputs go to `output`. Returns the pid of the child, which the caller has to reap.
 ///
 /// # Errors
 /// What posix_spawn(3) reports: the program does not exist or cannot be executed, no processes left.
-pub fn spawn<A: AsRef<OsStr>>(program: &Path, arguments: &[A], output: impl AsFd) -> io::Result<u32> {
+pub fn spawn<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[A],
+    input: impl AsFd,
+    output: impl AsFd,
+) -> io::Result<u32> {
     let mut words = vec![c_string(program.as_os_str())?];
     for argument in arguments {
         words.push(c_string(argument.as_ref())?);
     }
-    let (input, output) = (
-        above_standard(&File::open("/dev/null")?)?,
-        above_standard(&output)?,
-    );
+    let (input, output) = (above_standard(&input)?, above_standard(&output)?);
     let mut actions = PosixSpawnFileActions::init()?;
     actions.add_dup2(input.as_raw_fd(), libc::STDIN_FILENO)?;
     actions.add_dup2(output.as_raw_fd(), libc::STDOUT_FILENO)?;
@@ -75,6 +76,7 @@ fn above_standard(file: &impl AsFd) -> Result<OwnedFd, Errno> {
 mod tests {
     use super::*;
     use crate::sys::pidfd::{ExitStatus, PidFd};
+    use std::fs::File;
     use std::io::{Read, Seek};
 
     fn run(script: &str) -> (String, ExitStatus) {
@@ -86,7 +88,8 @@ mod tests {
             .open(&path);
         let mut output = open.expect("temporary file");
         std::fs::remove_file(&path).expect("just created");
-        let pid = spawn(Path::new("/bin/sh"), &["-c", script], &output).expect("sh");
+        let null = File::open("/dev/null").expect("exists");
+        let pid = spawn(Path::new("/bin/sh"), &["-c", script], &null, &output).expect("sh");
         let pidfd = PidFd::open(pid).expect("not reaped");
         let status = loop {
             match pidfd.wait().expect("waitid") {
@@ -120,8 +123,9 @@ mod tests {
     #[test]
     fn a_program_that_does_not_exist_is_an_error() {
         let null = std::fs::File::open("/dev/null").expect("exists");
-        let error = spawn(Path::new("/nonexistent/braid"), &["x"], &null).expect_err("no such program");
+        let error =
+            spawn(Path::new("/nonexistent/braid"), &["x"], &null, &null).expect_err("no such program");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert!(spawn(Path::new("/bin/sh"), &["a\0b"], &null).is_err());
+        assert!(spawn(Path::new("/bin/sh"), &["a\0b"], &null, &null).is_err());
     }
 }

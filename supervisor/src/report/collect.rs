@@ -48,6 +48,7 @@ fn report(file: &SegmentFile, segment: &ReaderSegment<'_>, life: Life) -> RunRep
     });
     let supervisor = (life == Life::Supervised).then(|| SupervisorReport {
         pid: control.supervisor_pid() as u32,
+        standby: Some(control.standby_pid() as u32).filter(|pid| *pid != 0),
     });
     RunReport {
         schema_version: SCHEMA_VERSION,

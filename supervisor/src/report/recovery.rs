@@ -28,6 +28,12 @@ pub struct Recovery {
     pub caught_up_ns: Option<u64>,
     /// Intervals that it replayed.
     pub replayed_intervals: u64,
+    /// Whether the successor was a process that had stood by.
+    pub from_standby: bool,
+    /// It held its region's lock, and began to write. It may have been loading and replaying before.
+    pub locked_ns: Option<u64>,
+    /// How long the survivor that waited longest could not go on for it, in nanoseconds; null until both have gone on.
+    pub stalled_ns: Option<u64>,
 }
 
 impl Recovery {
@@ -41,15 +47,20 @@ impl Recovery {
         let part = |name: &str, at: Option<u64>| at.map(|ns| format!("{name} {}", show::span(ns)));
         let parts = [
             part("detected", self.detected_ns),
-            part("respawned", self.respawned_ns),
+            part("started", self.started_ns),
+            part("loaded", self.loaded_ns),
             part("rehydrated", self.rehydrated_ns),
             part("caught up", self.caught_up_ns),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let end = if self.complete() { "" } else { ", died again" };
         let (number, cause, parts) = (self.incarnation, &self.cause, parts.join(", "));
+        let stall = match self.stalled_ns {
+            Some(stalled_ns) => format!("; survivors stalled {}", show::span(stalled_ns)),
+            None => String::new(),
+        };
         format!(
-            "{torus} #{number} after {cause}: {parts}{end} ({} intervals replayed)",
+            "{torus} #{number} after {cause}: {parts}{end} ({} intervals replayed{stall})",
             self.replayed_intervals
         )
     }
@@ -69,6 +80,9 @@ pub fn from_record(record: &shm_layout::control::Recovery) -> Recovery {
         rehydrated_ns: part(record.rehydrated_ns),
         caught_up_ns: part(record.caught_up_ns),
         replayed_intervals: record.replayed_intervals,
+        from_standby: record.from_standby,
+        locked_ns: part(record.locked_ns),
+        stalled_ns: record.stalled_ns,
     }
 }
 
@@ -94,6 +108,9 @@ pub(crate) mod tests {
             rehydrated_ns: Some(12_500_000),
             caught_up_ns: Some(13_000_000),
             replayed_intervals: 7,
+            from_standby: true,
+            locked_ns: Some(6_000_000),
+            stalled_ns: Some(400_000),
         }
     }
 
@@ -101,8 +118,8 @@ pub(crate) mod tests {
     fn the_line_names_the_parts() {
         assert_eq!(
             sample().line('B'),
-            "B #2 after SIGKILL: detected 2.80 ms, respawned 4.00 ms, rehydrated 12.5 ms, caught up 13.0 ms \
-             (7 intervals replayed)"
+            "B #2 after SIGKILL: detected 2.80 ms, started 5.00 ms, loaded 9.00 ms, rehydrated 12.5 ms, caught up \
+             13.0 ms (7 intervals replayed; survivors stalled 400 µs)"
         );
     }
 
@@ -112,7 +129,7 @@ pub(crate) mod tests {
         recovery.rehydrated_ns = None;
         recovery.caught_up_ns = None;
         assert!(!recovery.complete());
-        assert!(recovery.line('A').contains("respawned 4.00 ms, died again"));
+        assert!(recovery.line('A').contains("loaded 9.00 ms, died again"));
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub struct RunReport {
 pub struct SupervisorReport {
     /// Its process.
     pub pid: u32,
+    /// The process that stands by to become the next successor of a worker; null when there is none.
+    pub standby: Option<u32>,
 }
 
 /// What is simulated.

@@ -4,7 +4,8 @@
 //! status cells. What to do about one torus stands in [`table`], when a successor may start in [`policy`], what counts
 //! as a hang in [`hang`], what as damage in [`complaints`]; the rest of this folder carries it out.
 //!
-//! Waiting is one `poll` over the signals, the workers' pidfds and the control socket, until the next deadline. When
+//! Waiting is one `poll` over the workers' pidfds, the signals, the sentinels' bell and the control socket, until the next
+//! deadline. When
 //! nothing happens it wakes a few times per hang timeout, to look at three heartbeats.
 
 pub mod adopt;
@@ -14,6 +15,7 @@ pub mod console;
 pub mod death;
 pub mod duty;
 mod gate;
+mod handover;
 pub mod hang;
 mod kernel_view;
 mod looking;
@@ -21,9 +23,12 @@ mod patience;
 pub mod policy;
 mod recovery_log;
 mod requests;
+mod sentinel;
 pub mod signals;
 pub mod slot;
 mod spawning;
+mod stalls;
+mod standby;
 mod stopping;
 pub mod table;
 mod verdicts;
@@ -41,8 +46,11 @@ use crate::error::CommandError;
 use crate::socket::server::ControlServer;
 use binary::Binary;
 use console::Console;
+use handover::Dying;
+use sentinel::Sentinels;
 use signals::{Signals, Wish};
-use slot::Slot;
+use slot::{OpenRecovery, Slot};
+use standby::Standby;
 use stopping::Stopping;
 use table::{Intent, State};
 
@@ -75,6 +83,12 @@ pub struct Post<'s> {
 pub struct Watchdog<'s> {
     post: Post<'s>,
     slots: Vec<Slot>,
+    /// Workers that have been replaced, and whose processes have not ended yet.
+    dying: Vec<Dying>,
+    /// Recoveries that are complete but for what the survivors will say about them.
+    settling: Vec<OpenRecovery>,
+    sentinels: Option<Sentinels>,
+    standby: Standby,
     intent: Intent,
     stopping: Stopping,
     signals: Signals,
@@ -107,11 +121,20 @@ impl<'s> Watchdog<'s> {
             .control
             .set_supervisor_start_time(process::start_time(pid).unwrap_or(0));
         post.segment.control.set_supervisor_pid(pid.into());
+        // One that stood by for the supervisor before has ended with it.
+        post.segment.control.set_standby_pid(0);
+        let sentinels = Sentinels::post(post.file)
+            .inspect_err(|error| console.say(&format!("deaths are seen a little later: {error}")))
+            .ok();
         let intent = Intent::GoOn;
         let binary = Binary::of(post.config);
         let mut watchdog = Watchdog {
             post,
             slots,
+            dying: Vec::new(),
+            settling: Vec::new(),
+            sentinels,
+            standby: Standby::default(),
             intent,
             stopping,
             signals,
@@ -132,10 +155,13 @@ impl<'s> Watchdog<'s> {
     pub fn run(mut self) -> Result<RunEnd, CommandError> {
         loop {
             self.now_ns = clock::monotonic_ns();
+            self.look_at_owners();
             self.look_at_workers();
             self.look_at_complaints();
             self.open_gate_when_ready();
             self.follow_recoveries();
+            self.settle_recoveries();
+            self.tend_standby();
             self.pursue_stop();
             self.show_progress();
             if self.slots.iter().all(|slot| slot.state == State::Over) {
@@ -152,23 +178,47 @@ impl<'s> Watchdog<'s> {
 
     /// Sleeps until something happens or is due, and takes in signals, deaths and requests.
     fn wait(&mut self) -> Result<(), CommandError> {
-        let exited = {
+        let (exited, dead, standby) = {
+            let polled = |fd| PollFd::new(fd, PollFlags::POLLIN);
             let living = self.slots.iter().filter_map(|slot| slot.process.as_ref());
-            let mut fds = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
-            fds.extend(living.map(|process| PollFd::new(process.pidfd.as_fd(), PollFlags::POLLIN)));
-            let processes = fds.len() - 1;
+            let mut fds: Vec<_> = living.map(|process| polled(process.pidfd.as_fd())).collect();
+            let processes = fds.len();
+            let dying = self.dying.iter().map(|dying| dying.process().pidfd.as_fd());
+            fds.extend(dying.map(polled));
+            let known = fds.len();
+            fds.extend(
+                self.standby
+                    .waiting()
+                    .map(|waiting| polled(waiting.pidfd().as_fd())),
+            );
+            let others = fds.len();
+            fds.push(polled(self.signals.fd()));
+            fds.extend(self.sentinels.as_ref().map(|sentinels| polled(sentinels.fd())));
             if let Some(server) = &self.server {
-                fds.extend(server.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+                fds.extend(server.fds().map(polled));
             }
             match poll(&mut fds, self.timeout()) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(CommandError::system("wait for the workers", error)),
             }
-            let ready = |fd: &PollFd| fd.any().unwrap_or(false);
-            fds[1..=processes].iter().map(ready).collect::<Vec<bool>>()
+            let ready =
+                |fds: &[PollFd]| -> Vec<bool> { fds.iter().map(|fd| fd.any().unwrap_or(false)).collect() };
+            (
+                ready(&fds[..processes]),
+                ready(&fds[processes..known]),
+                ready(&fds[known..others]),
+            )
         };
         self.now_ns = clock::monotonic_ns();
+        if let Some(sentinels) = &self.sentinels {
+            sentinels.silence();
+        }
+        // The owner words are looked at afterwards: what was polled must still be what the slots hold.
+        self.reap_dying(&dead);
         self.reap(&exited);
+        if standby.contains(&true) {
+            self.standby_ended();
+        }
         self.serve_requests();
         if self.signals.take() == Wish::Stop {
             self.stop_signalled();
@@ -193,6 +243,8 @@ impl<'s> Watchdog<'s> {
             server,
             gate,
             self.stopping.deadline_ns(),
+            self.standby.due_ns().filter(|_| self.is_calm()),
+            self.settling_deadline_ns(),
         ]
         .into_iter()
         .flatten()

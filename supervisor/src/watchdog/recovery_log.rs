@@ -7,7 +7,6 @@ use shm_layout::torus::Torus;
 
 use super::slot::OpenRecovery;
 use super::{Watchdog, death};
-use crate::report::recovery::from_record;
 
 impl Watchdog<'_> {
     /// A worker is dead: its recovery begins.
@@ -38,10 +37,11 @@ impl Watchdog<'_> {
     }
 
     /// The successor has been started.
-    pub(super) fn note_spawned(&mut self, index: usize) {
+    pub(super) fn note_spawned(&mut self, index: usize, from_standby: bool) {
         let slot = &mut self.slots[index];
         if let Some(open) = &mut slot.recovery {
             open.record.spawned_ns = slot.spawned_ns;
+            open.record.from_standby = from_standby;
             open.record.incarnation = slot.incarnation;
             self.post
                 .segment
@@ -75,10 +75,9 @@ impl Watchdog<'_> {
             .control
             .update_recovery(open.number, &open.record);
         if open.record.caught_up_ns != 0 {
-            let record = open.record;
+            let done = *open;
             slot.recovery = None;
-            let line = from_record(&record).line(record.torus.letter());
-            self.console.say(&format!("recovered: {line}"));
+            self.settling.push(done);
         }
     }
 
@@ -139,6 +138,7 @@ fn copy_times(record: &mut Recovery, status: &StatusReader<'_>, now_ns: u64) {
         record.spawned_ns = record.spawned_ns.min(started_ns);
     }
     record.started_ns = started_ns;
+    record.locked_ns = own(status.locked_ns());
     record.loaded_ns = loaded_ns;
     record.rehydrated_ns = rehydrated_ns;
     record.caught_up_ns = caught_up_ns;

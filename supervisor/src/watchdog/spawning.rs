@@ -27,8 +27,8 @@ impl Watchdog<'_> {
     /// Starts the worker. One that cannot be started counts as dead at once, and the restart policy decides.
     pub(super) fn spawn(&mut self, index: usize) {
         let incarnation = self.next_incarnation(index);
-        let control = &self.post.segment.control;
         let torus = self.slots[index].torus;
+        let control = &self.post.segment.control;
         control.set_expected_incarnation(torus, incarnation);
         self.slots[index].incarnation = incarnation;
         self.slots[index].used = incarnation;
@@ -44,11 +44,20 @@ impl Watchdog<'_> {
         // Before the start: a supervisor that dies here counts one too many rather than one too few.
         let restarts = control.reader().restarts(torus);
         self.count_restart(index);
-        match self.start_process(index, incarnation) {
-            Ok((pid, pidfd)) => {
+        let standby = self
+            .take_standby(torus, incarnation)
+            .map(|process| (process, true));
+        let started = match standby {
+            Some(started) => Ok(started),
+            None => self
+                .start_process(index, incarnation)
+                .map(|process| (process, false)),
+        };
+        match started {
+            Ok(((pid, pidfd), from_standby)) => {
                 self.slots[index].process = Some(Process { pidfd, pid, hang });
                 self.slots[index].spawned_ns = clock::monotonic_ns();
-                self.note_spawned(index);
+                self.note_spawned(index, from_standby);
             }
             Err(error) => {
                 self.post.segment.control.set_restarts(torus, restarts);

@@ -8,8 +8,9 @@
 //! | `Resting` | dead, and free; the successor's time has not come (at once, or after a pause) |
 //! | `Over` | it has finished at the final boundary, or failed for good; no successor |
 //!
-//! The order *death, then lock free, then spawn* is what makes two writers of one region impossible, and it stands in
-//! no other place than this table.
+//! Two writers of one region are impossible because a worker writes only with the region's lock. `Dying` comes before the
+//! lock is free, and only for a worker whose exit status could not change the verdict; in every other case the order is
+//! *death, then lock free, then spawn*.
 
 /// Where the worker of one torus stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ impl State {
 /// What can happen to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// Its worker is dead and is to be replaced, whatever its exit status will be; the process is still being torn down.
+    Dying,
     /// The process is gone, having finished at the final boundary.
     Completed,
     /// The process is gone, having reported that it cannot go on (a full capacity, a divergence).
@@ -58,7 +61,8 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 7] = [
+    pub const ALL: [Event; 8] = [
+        Event::Dying,
         Event::Completed,
         Event::GaveUp,
         Event::Crashed,
@@ -92,6 +96,8 @@ pub enum Action {
     KillHung,
     /// Send SIGKILL through the pidfd, so that a successor rewrites what is damaged.
     KillDamaged,
+    /// Note the death, and start the successor, which waits for the region lock itself.
+    HandOver,
     /// Note the death, and look at the region lock until it is free.
     AwaitLock,
     /// Ask the restart policy when the successor may start.
@@ -121,6 +127,10 @@ const GONE: &[State] = &[State::Fenced, State::Resting, State::Over];
 /// The table. `every_combination_matches_exactly_one_row` walks it.
 #[rustfmt::skip]
 pub const TABLE: &[Row] = &[
+    // The worker is dead, its process not yet gone: from here on the slot is its successor's.
+    Row { states: EXISTS, events: &[Event::Dying], intents: &[Intent::GoOn], next: Some(State::Alive), action: Action::HandOver },
+    Row { states: EXISTS, events: &[Event::Dying], intents: &[Intent::Abandon], next: None, action: Action::None },
+    Row { states: GONE, events: &[Event::Dying], intents: ANY_INTENT, next: None, action: Action::None },
     // The process is gone.
     Row { states: EXISTS, events: &[Event::Completed], intents: ANY_INTENT, next: Some(State::Over), action: Action::NoteFinished },
     Row { states: EXISTS, events: &[Event::GaveUp], intents: ANY_INTENT, next: Some(State::Over), action: Action::FailRun },

@@ -19,6 +19,7 @@ impl Watchdog<'_> {
                 let what = "has published what a peer finds damaged (its memory was written over)";
                 self.kill(index, Fault::Damaged, what);
             }
+            Action::HandOver => self.hand_over(index),
             Action::AwaitLock => self.note_death(index),
             Action::PlanRestart => self.plan_restart(index),
             Action::Spawn => self.spawn(index),

@@ -329,6 +329,21 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         self.published
     }
 
+    /// Whether an interval is open: its intake has been taken in, and it has not been closed.
+    pub fn is_inside(&self) -> bool {
+        self.inside
+    }
+
+    /// The peers, in rotation order.
+    pub fn peers(&self) -> &[Torus] {
+        &self.peers
+    }
+
+    /// The incarnation that published the newest frame of this peer that was taken in; 0: none yet.
+    pub fn incarnation_taken_in(&self, peer: Torus) -> u64 {
+        self.buffers.peer_frames[peer.index()].incarnation()
+    }
+
     /// The node, to read.
     pub fn node(&self) -> &Node<M> {
         &self.node

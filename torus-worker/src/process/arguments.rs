@@ -13,6 +13,8 @@ pub const WORKER_FLAG: &str = "--braid-worker";
 pub(super) enum Command {
     Describe,
     Run(Run),
+    /// Prepare to run any torus of this segment.
+    StandBy(PathBuf),
     Verify(Verify),
 }
 
@@ -32,7 +34,8 @@ pub(super) struct Verify {
 }
 
 const USAGE: &str = "this is a Braid worker: the supervisor starts it as `PROGRAM --braid-worker describe`, \
-                     `… run --segment PATH --torus A|B|C --incarnation N` or `… verify --segment PATH [--json]`; \
+                     `… run --segment PATH --torus A|B|C --incarnation N`, `… stand-by --segment PATH` or \
+                     `… verify --segment PATH [--json]`; \
                      start a run with it by `braid-supervisor start --worker PROGRAM`";
 
 pub(super) fn parse(arguments: &[OsString]) -> Result<Command, String> {
@@ -63,6 +66,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Command, String> {
             torus,
             incarnation,
         })),
+        ("stand-by", Some(segment), None, None) if !json => Ok(Command::StandBy(segment)),
         ("verify", Some(segment), None, None) => Ok(Command::Verify(Verify { segment, json })),
         _ => Err(USAGE.to_owned()),
     }

@@ -1,6 +1,6 @@
 //! The worker process: what surrounds a member with clocks, waiting and exit codes.
 //!
-//! `PROGRAM --braid-worker describe|run|verify …` is the whole protocol between the supervisor and a worker binary;
+//! `PROGRAM --braid-worker describe|run|stand-by|verify …` is the whole protocol between the supervisor and a worker binary;
 //! [`main`] turns a list of models into such a binary in one line:
 //!
 //! ```no_run
@@ -18,6 +18,8 @@ mod budget;
 pub mod describe;
 mod registry;
 mod run;
+mod stalls;
+mod standby;
 mod succession;
 mod verify;
 mod wait;
@@ -40,6 +42,7 @@ pub fn worker_main(models: &[ModelEntry], arguments: Vec<OsString>) -> ExitCode 
     match arguments::parse(&arguments) {
         Ok(Command::Describe) => describe::main(models),
         Ok(Command::Run(request)) => run::main(models, &request),
+        Ok(Command::StandBy(segment)) => standby::main(models, &segment),
         Ok(Command::Verify(request)) => verify::main(models, &request),
         Err(message) => {
             eprintln!("{message}");

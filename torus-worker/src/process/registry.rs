@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use shm_layout::config::RunConfig;
+use shm_layout::segment::SegmentFile;
 
 use crate::model::{Model, ParameterSpec};
 use crate::models::{Cascade, Heat, Phold};
 
 use super::describe::Description;
-use super::{describe, run, verify};
+use super::{describe, run, standby, verify};
 
 /// A model and the code that runs it.
 #[derive(Clone, Copy)]
@@ -18,6 +19,7 @@ pub struct ModelEntry {
     pub(super) parameters: fn() -> &'static [ParameterSpec],
     pub(super) describe: fn(&RunConfig) -> Result<Description, String>,
     pub(super) run: fn(&run::Context) -> Result<(), run::Failure>,
+    pub(super) rehearse: fn(&SegmentFile) -> Result<(), run::Failure>,
     pub(super) verify: fn(&verify::Context<'_>) -> ExitCode,
 }
 
@@ -30,6 +32,7 @@ impl ModelEntry {
             parameters: M::parameters,
             describe: describe::describe::<M>,
             run: run::run::<M>,
+            rehearse: standby::rehearse::<M>,
             verify: verify::verify::<M>,
         }
     }

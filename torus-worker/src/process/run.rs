@@ -17,6 +17,7 @@ use crate::model::Model;
 use super::arguments::Run;
 use super::budget::CheckpointBudget;
 use super::registry::{ModelEntry, find};
+use super::stalls::Stalls;
 use super::succession::{Succession, Worker};
 use super::wait::{Doorbells, Next, Waiter, wake_peers};
 
@@ -78,9 +79,7 @@ pub(super) enum Failure {
 
 pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     let started_ns = clock::monotonic_ns();
-    // A run is ended by its supervisor or by SIGKILL, not by a terminal.
-    signals::ignore(&[signals::INTERRUPT, signals::HANG_UP]);
-    signals::restore_default(&signals::MEMORY_FAULTS);
+    set_signals();
     let outcome = SegmentFile::open(&request.segment)
         .map_err(Failure::from)
         .and_then(|file| {
@@ -95,15 +94,25 @@ pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
                 started_ns,
             })
         });
+    report(outcome, request.torus, request.incarnation)
+}
+
+/// The signals of a worker.
+pub(super) fn set_signals() {
+    // A run is ended by its supervisor or by SIGKILL, not by a terminal.
+    signals::ignore(&[signals::INTERRUPT, signals::HANG_UP]);
+    signals::restore_default(&signals::MEMORY_FAULTS);
+}
+
+/// The exit code for how it went, and the reason in the log if it went wrong.
+pub(super) fn report(outcome: Result<(), Failure>, torus: Torus, incarnation: u64) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::from(exit_code::FINISHED),
         Err(failure) => {
             // The log may be on a full disk; the status cell has the reason, too.
             let _ = writeln!(
                 std::io::stderr(),
-                "torus {} incarnation {}: {failure}",
-                request.torus,
-                request.incarnation
+                "torus {torus} incarnation {incarnation}: {failure}"
             );
             ExitCode::from(match failure {
                 Failure::Locked { .. } | Failure::Superseded { .. } => exit_code::LOCKED,
@@ -141,6 +150,7 @@ fn live<M: Model>(context: &Context, mut member: Worker<'_, M>) -> Result<(), Fa
 fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(), Failure> {
     let mut waiter = Waiter::new(config.tori.into());
     let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille, clock::monotonic_ns());
+    let mut stalls = Stalls::default();
     let mut stage = Stage::Replaying;
     loop {
         let before = clock::monotonic_ns();
@@ -153,6 +163,7 @@ fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(),
         budget.request(member, before);
         let step = advance(member, &mut waiter)?;
         budget.account(member, before);
+        stalls.observe(member, step, before);
         if step == Step::Finished {
             return Ok(());
         }

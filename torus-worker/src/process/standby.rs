@@ -1,0 +1,88 @@
+//! `stand-by`: a process that prepares everything but the choice of a torus, and waits to be told which it is.
+//!
+//! It has attached to the segment, resolved the model, and rehearsed a rehydration, so the code and the shared memory that
+//! one touches are present. It holds no lock and writes nothing. The supervisor tells it through its standard input which
+//! worker it is from then on; if that closes, it ends.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+
+use shm_layout::names;
+use shm_layout::segment::SegmentFile;
+use shm_layout::standby::{ORDER_BYTES, Order};
+use shm_layout::sys::clock;
+use shm_layout::torus::Torus;
+
+use crate::journal::FileJournal;
+use crate::member::Member;
+use crate::model::Model;
+
+use super::budget::Timekeeper;
+use super::registry::{ModelEntry, find};
+use super::run::{self, Context, Failure, exit_code};
+
+pub(super) fn main(models: &[ModelEntry], segment: &Path) -> ExitCode {
+    run::set_signals();
+    let prepared = SegmentFile::open(segment)
+        .map_err(Failure::from)
+        .and_then(|file| {
+            let entry = find(models, &file.config().model).map_err(Failure::Unsuitable)?;
+            (entry.rehearse)(&file)?;
+            Ok((entry, file))
+        });
+    let (entry, file) = match prepared {
+        Ok(prepared) => prepared,
+        // Whoever is started to take over a torus says more; the supervisor only counts these.
+        Err(_) => return ExitCode::from(exit_code::FAILED),
+    };
+    let Some(order) = await_order(std::io::stdin()) else {
+        return ExitCode::from(exit_code::FINISHED);
+    };
+    let started_ns = clock::monotonic_ns();
+    let Order { torus, incarnation } = order;
+    run::report(
+        (entry.run)(&Context {
+            file,
+            torus,
+            incarnation,
+            started_ns,
+        }),
+        torus,
+        incarnation,
+    )
+}
+
+/// The order; none if the supervisor has gone without giving one.
+fn await_order(mut input: impl Read) -> Option<Order> {
+    let mut bytes = [0; ORDER_BYTES];
+    input.read_exact(&mut bytes).ok()?;
+    Order::from_bytes(&bytes)
+}
+
+/// Reads torus A's state as a successor would, and forgets it.
+pub(super) fn rehearse<M: Model>(file: &SegmentFile) -> Result<(), Failure> {
+    let (config, torus) = (file.config(), Torus::A);
+    let map = file.map_worker(torus)?;
+    let journal = FileJournal::open(&names::journal_path(config, torus), config, torus)?;
+    // A worker that lives may be writing what is read here; what comes of it is of no interest.
+    let _ = Member::<M, _, _>::rehydrate(map.views(), config, torus, journal, Timekeeper::default(), 0);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_ends_too_early_is_none() {
+        let order = Order {
+            torus: Torus::B,
+            incarnation: 3,
+        };
+        let bytes = order.to_bytes();
+        assert_eq!(await_order(&bytes[..]), Some(order));
+        assert_eq!(await_order(&bytes[..15]), None);
+        assert_eq!(await_order(&[][..]), None);
+    }
+}
