@@ -68,6 +68,29 @@ fn string_move(_: *const u64, _: *mut u64, _: usize) -> bool {
     false
 }
 
+/// Words of a cache line.
+const LINE: usize = 8;
+
+/// Lets the processor fetch words that will be read soon.
+#[inline]
+pub(crate) fn fetch_all(words: &[AtomicU64]) {
+    for word in words.iter().step_by(LINE) {
+        fetch(std::ptr::from_ref(word).cast());
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+fn fetch(line: *const i8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch reads and writes nothing, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline]
+fn fetch(_: *const i8) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

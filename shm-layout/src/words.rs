@@ -7,7 +7,7 @@
 //! A `View` may lie in memory that is mapped read-only, where the language guarantees relaxed loads only. So an
 //! acquiring load is written as a relaxed load and an acquire fence, which is the same instruction on x86-64.
 
-use super::sync::{AtomicU64, Ordering, fence, load_all, own_load, store_all};
+use super::sync::{AtomicU64, Ordering, fence, fetch_all, load_all, own_load, store_all};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -65,6 +65,15 @@ impl<'a> View<'a> {
     #[inline]
     pub fn read(&self, start: usize, out: &mut [u64]) {
         load_all(&self.words[start..start + out.len()], out);
+    }
+
+    /// Lets the processor fetch the words of `range`, which will be read soon. Reads nothing itself.
+    ///
+    /// # Panics
+    /// If the range is not inside the view.
+    #[inline]
+    pub fn fetch(&self, range: Range<usize>) {
+        fetch_all(&self.words[range]);
     }
 
     /// The part `range` of this view.

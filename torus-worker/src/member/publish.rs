@@ -159,8 +159,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let held = &mut self.buffers.events[peer.index()];
         held.clear();
         held.resize(events.len(), bytemuck::Zeroable::zeroed());
-        strand.reader().read(position, held);
-        hash::events(held) != hash::events(events)
+        strand.reader().read(position, held) != hash::events(events)
     }
 
     /// Rewrites the strand range of the replayed interval if it is damaged.

@@ -2,7 +2,6 @@
 
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::{FrameReader, ReadError};
-use shm_layout::hash;
 use shm_layout::record::LaneEntry;
 use shm_layout::torus::Torus;
 
@@ -157,16 +156,13 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         else {
             return Found::Damaged;
         };
+        let Some(region) = self.segment.peers[i].as_ref() else {
+            return Found::Damaged;
+        };
         let events = &mut self.buffers.events[i];
         events.clear();
-        if count > 0 {
-            let Some(region) = self.segment.peers[i].as_ref() else {
-                return Found::Damaged;
-            };
-            events.resize(count as usize, bytemuck::Zeroable::zeroed());
-            region.strand_to_me.read(from, events);
-        }
-        if hash::events(events) != frame.strand_hash(self.torus) {
+        events.resize(count as usize, bytemuck::Zeroable::zeroed());
+        if region.strand_to_me.read(from, events) != frame.strand_hash(self.torus) {
             Found::Damaged
         } else {
             Found::Yes
