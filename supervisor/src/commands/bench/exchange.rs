@@ -86,7 +86,7 @@ fn share(bench: &Bench, load: &Load) -> Result<f64, CommandError> {
     for round in 0..=bench.pick(3, 41) {
         bench.interrupt.check()?;
         let end = (round + 1) * ticks;
-        let braided_ns = braid.run_to(end / config.interval)?;
+        let braided_ns = braid.run_to(bench, end / config.interval)?;
         let begin_ns = thread_ns();
         for boundary in (round * ticks..end).step_by(config.interval as usize) {
             for node in &mut kernels {
@@ -151,7 +151,12 @@ impl<'s> Braid<'s> {
                 .ok_or_else(|| failed("the run has three tori"))?;
             let journal = MemoryJournal::new(header(config, *torus).to_vec());
             let host = Keeping::default();
-            Member::rehydrate(views, config, *torus, journal, host, 1).map_err(failed)
+            let mut member = Member::rehydrate(views, config, *torus, journal, host, 1).map_err(failed)?;
+            // Nobody else has the segment.
+            match member.own().map_err(failed)? {
+                true => Ok(member),
+                false => Err(failed("a segment in memory has changed by itself")),
+            }
         };
         Ok(Braid {
             members: Torus::ALL.iter().map(member).collect::<Result<_, _>>()?,
@@ -159,13 +164,14 @@ impl<'s> Braid<'s> {
     }
 
     /// Steps all to this boundary; returns the time that it took without what kept copies.
-    fn run_to(&mut self, boundary: u64) -> Result<u64, CommandError> {
+    fn run_to(&mut self, bench: &Bench, boundary: u64) -> Result<u64, CommandError> {
         let (begin_ns, keeping_ns) = (thread_ns(), self.keeping_ns());
         while self
             .members
             .iter()
             .any(|member| member.node().boundary() < boundary)
         {
+            bench.interrupt.check()?;
             for member in &mut self.members {
                 let until = boundary.min(member.node().boundary() + 1);
                 execute_interval(member, until)?;
