@@ -15,7 +15,7 @@ mod measured {
     use braid_bench_baselines::{kernel, loads};
 
     use super::*;
-    use crate::commands::bench::ring::{Contestant, Measured};
+    use crate::commands::bench::ring::{Contestant, Measured, size};
 
     /// NeXosim, with one thread and with all, against the kernel in the same rounds.
     pub fn kernel(bench: &Bench, section: &mut Section) -> Result<(), CommandError> {
@@ -93,17 +93,17 @@ mod measured {
             count,
             round: Box::new(move |count| iceoryx::measure(service, Task { what, count })),
         };
-        let scale = bench.pick(1, 4);
+        let size = |full| size(bench, full);
         let measured = Measured::take_turns(
             bench,
             &[
-                own("strand", What::Events(8192), scale << 21),
-                own("frames", What::Frames, scale * 20_000),
-                own("commit to seen", What::EventEcho, scale * 5000),
-                others("iceoryx2, 64 events a sample", What::Events(64), scale << 18),
-                others("iceoryx2, an event a sample", What::Events(1), scale << 16),
-                others("iceoryx2, frames", What::Frames, scale * 10_000),
-                others("iceoryx2, one event, latency", What::EventEcho, scale * 5000),
+                own("strand", What::Events(8192), size(1 << 23)),
+                own("frames", What::Frames, size(80_000)),
+                own("commit to seen", What::EventEcho, size(20_000)),
+                others("iceoryx2, 64 events a sample", What::Events(64), size(1 << 20)),
+                others("iceoryx2, an event a sample", What::Events(1), size(1 << 18)),
+                others("iceoryx2, frames", What::Frames, size(40_000)),
+                others("iceoryx2, one event, latency", What::EventEcho, size(20_000)),
             ],
         )?;
         section.figures.extend([

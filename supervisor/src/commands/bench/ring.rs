@@ -134,43 +134,53 @@ fn contestant<'a>(
     }
 }
 
+/// How many items a round has. On a loaded machine every hand-over may wait for a slice of the processor, so a quick round
+/// has few.
+pub fn size(bench: &Bench, full: u64) -> u64 {
+    bench.pick(full >> 6, full)
+}
+
 fn events(bench: &Bench) -> Result<Vec<Figure>, CommandError> {
     let path = bench.workshop.segment_path()?;
-    let scale = bench.pick(1, 8);
     let (batch, small) = (What::Events(BATCH), What::Events(SMALL_BATCH));
+    let count = |full| size(bench, full);
     let measured = Measured::take_turns(
         bench,
         &[
             contestant(
                 "strand, 8192 events a frame",
-                scale << 21,
+                count(1 << 24),
                 through_segment(&path, batch),
             ),
             contestant(
                 "strand, 1024 events a frame",
-                scale << 21,
+                count(1 << 24),
                 through_segment(&path, What::Events(1024)),
             ),
             contestant(
                 "strand, 64 events a frame",
-                scale << 18,
+                count(1 << 21),
                 through_segment(&path, small),
             ),
-            contestant("ring floor, batches of 8192", scale << 21, through_floor(batch)),
-            contestant("ring floor, batches of 64", scale << 21, through_floor(small)),
+            contestant(
+                "ring floor, batches of 8192",
+                count(1 << 24),
+                through_floor(batch),
+            ),
+            contestant("ring floor, batches of 64", count(1 << 24), through_floor(small)),
             contestant(
                 "ring floor, one by one",
-                scale << 18,
+                count(1 << 21),
                 through_floor(What::Events(1)),
             ),
             contestant(
                 "pipe, 64 events a write",
-                scale << 18,
+                count(1 << 21),
                 through(Stream::Pipe, small),
             ),
             contestant(
                 "Unix socket, 64 events a write",
-                scale << 18,
+                count(1 << 21),
                 through(Stream::Socket, small),
             ),
         ],
@@ -191,7 +201,7 @@ fn events(bench: &Bench) -> Result<Vec<Figure>, CommandError> {
 
 fn frames(bench: &Bench) -> Result<Vec<Figure>, CommandError> {
     let path = bench.workshop.segment_path()?;
-    let count = bench.pick(20_000, 100_000);
+    let count = size(bench, 100_000);
     let measured = Measured::take_turns(
         bench,
         &[
@@ -234,7 +244,7 @@ fn frames(bench: &Bench) -> Result<Vec<Figure>, CommandError> {
 
 fn latency(bench: &Bench) -> Result<Vec<Figure>, CommandError> {
     let path = bench.workshop.segment_path()?;
-    let count = bench.pick(5_000, 50_000);
+    let count = size(bench, 50_000);
     let measured = Measured::take_turns(
         bench,
         &[
