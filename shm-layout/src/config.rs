@@ -114,6 +114,11 @@ pub enum OnLoss {
     Degrade,
 }
 
+/// The shortest interval in ticks that the tori may choose.
+pub const ADAPTIVE_INTERVAL_MIN: u64 = 100;
+/// The longest one.
+pub const ADAPTIVE_INTERVAL_MAX: u64 = 10_000;
+
 /// The longest stored configuration in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 

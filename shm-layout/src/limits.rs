@@ -1,6 +1,6 @@
 //! The limits of a configuration, and the errors that name what is outside them.
 
-use super::config::{OnLoss, RunConfig, valid_name};
+use super::config::{ADAPTIVE_INTERVAL_MAX, ADAPTIVE_INTERVAL_MIN, OnLoss, RunConfig, valid_name};
 
 /// What is wrong with a configuration. Each message names the option, the value and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,11 @@ pub enum ConfigError {
     Side { axis: char, side: u32 },
     #[error("--interval {interval} is not from 1 to 10000000 ticks")]
     Interval { interval: u64 },
+    #[error(
+        "--interval {interval} is not from {ADAPTIVE_INTERVAL_MIN} to {ADAPTIVE_INTERVAL_MAX} ticks, between which \
+         --adaptive moves it"
+    )]
+    AdaptiveInterval { interval: u64 },
     #[error("--lag {lag} is not from 1 to 8 intervals")]
     Lag { lag: u32 },
     #[error("--until {until} is not below 2^62")]
@@ -113,6 +118,12 @@ impl RunConfig {
         }
         if !(1..=10_000_000).contains(&self.interval) {
             return Err(ConfigError::Interval {
+                interval: self.interval,
+            });
+        }
+        let adapted = ADAPTIVE_INTERVAL_MIN..=ADAPTIVE_INTERVAL_MAX;
+        if self.adaptive && !adapted.contains(&self.interval) {
+            return Err(ConfigError::AdaptiveInterval {
                 interval: self.interval,
             });
         }
@@ -210,6 +221,14 @@ mod tests {
             (
                 |c| c.interval = 10_000_001,
                 |e| matches!(e, ConfigError::Interval { .. }),
+            ),
+            (
+                |c| (c.adaptive, c.interval) = (true, 99),
+                |e| matches!(e, ConfigError::AdaptiveInterval { interval: 99 }),
+            ),
+            (
+                |c| (c.adaptive, c.interval) = (true, 10_001),
+                |e| matches!(e, ConfigError::AdaptiveInterval { .. }),
             ),
             (|c| c.lag = 9, |e| matches!(e, ConfigError::Lag { lag: 9 })),
             (

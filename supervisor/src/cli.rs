@@ -105,6 +105,10 @@ pub struct StartArgs {
     /// Key of all random numbers [default: 1]
     #[arg(long, value_name = "SEED", help_heading = "Simulation", value_parser = parse::whole::<u64>)]
     pub seed: Option<u64>,
+    /// Let the tori choose the length of their intervals, from 100 to 10000 ticks: shorter where constraints are violated
+    /// or shared faces differ, longer where all is quiet; --interval is the first length
+    #[arg(long, help_heading = "Simulation")]
+    pub adaptive: bool,
     /// Gain of the coupling of the shared faces [default: the model's]
     #[arg(long, value_name = "N/D", value_parser = parse::gain, help_heading = "Simulation")]
     pub gain: Option<(u32, u32)>,

@@ -220,6 +220,7 @@ fn configuration(config: &RunConfig) -> String {
         ("tori", config.tori.to_string()),
         ("sides", format!("{x},{y},{z}")),
         ("interval", config.interval.to_string()),
+        ("adaptive", config.adaptive.to_string()),
         ("lag", config.lag.to_string()),
         ("seed", config.seed.to_string()),
         ("until", or_none(config.until.map(|tick| tick.to_string()))),
@@ -262,6 +263,7 @@ mod tests {
             "name                 hot",
             "parameter            remote=0.1",
             "until                -",
+            "adaptive             false",
         ] {
             assert!(text.contains(line), "{text}");
         }

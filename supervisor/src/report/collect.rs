@@ -105,6 +105,7 @@ fn model(config: &RunConfig) -> ModelReport {
         script: config.script.is_some(),
         sides: config.sides,
         interval: config.interval,
+        adaptive: config.adaptive,
         lag: config.lag,
         seed: config.seed,
         until: config.until,
@@ -150,6 +151,8 @@ fn torus(
         phase: phase(status.phase(), pid.is_some()),
         boundary: region.ring.head(),
         tick: of_frame(Frame::boundary_tick),
+        interval: frame.as_ref().and_then(|frame| interval(region, frame)),
+        violations: of_frame(Frame::violations),
         events: of_frame(Frame::events),
         pending: of_frame(Frame::pending),
         active: of_frame(Frame::active),
@@ -171,6 +174,16 @@ fn torus(
             journal_bytes: status.journal_bytes(),
         },
     }
+}
+
+/// The length of the interval that a frame closes: from its predecessor's boundary to its own.
+fn interval(region: &RegionReader<'_>, frame: &Frame) -> Option<u64> {
+    let Some(before) = frame.interval().checked_sub(1) else {
+        return Some(frame.boundary_tick());
+    };
+    let mut predecessor = Frame::new(frame.face_cells());
+    region.ring.read(region.torus, before, &mut predecessor).ok()?;
+    Some(frame.boundary_tick() - predecessor.boundary_tick())
 }
 
 /// The newest committed frame of a torus; `None` before the first.

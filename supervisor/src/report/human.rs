@@ -37,7 +37,7 @@ fn heading(report: &RunReport) -> String {
         None => "no supervisor".to_owned(),
     };
     let mut out = format!(
-        "{}: {} for {}, {}, {} on {} x {x}x{y}x{z}, interval {}, lag {}\n",
+        "{}: {} for {}, {}, {} on {} x {x}x{y}x{z}, interval {}{}, lag {}\n",
         report.name,
         report.state.word(),
         show::span(report.elapsed_ns),
@@ -45,12 +45,22 @@ fn heading(report: &RunReport) -> String {
         model.name,
         report.tori.len(),
         model.interval,
+        adapted(report),
         model.lag,
     );
     if let Some(reason) = &report.reason {
         out.push_str(&format!("reason: {reason}\n"));
     }
     out
+}
+
+/// What intervals of adaptive length have come to.
+fn adapted(report: &RunReport) -> String {
+    let now = report.tori.first().and_then(|torus| torus.interval);
+    match now.filter(|_| report.model.adaptive) {
+        Some(now) => format!(", now {now}"),
+        None => String::new(),
+    }
 }
 
 fn titles() -> Vec<String> {
@@ -112,6 +122,15 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("last recovery  C #2 after SIGKILL"), "{text}");
+    }
+
+    #[test]
+    fn an_adaptive_run_says_how_long_its_intervals_have_become() {
+        let mut report = sample();
+        assert!(status(&report).contains("interval 1000, lag 2"));
+        report.model.adaptive = true;
+        report.tori[0].interval = Some(640);
+        assert!(status(&report).contains("interval 1000, now 640, lag 2"));
     }
 
     #[test]

@@ -88,8 +88,10 @@ pub struct ModelReport {
     pub script: bool,
     /// The sides of each lattice.
     pub sides: [u32; 3],
-    /// Ticks from one boundary to the next.
+    /// Ticks from one boundary to the next; with adaptive intervals those of the first ones.
     pub interval: u64,
+    /// Whether the tori choose the length of their intervals.
+    pub adaptive: bool,
     /// The lag.
     pub lag: u32,
     /// The key of all random numbers.
@@ -141,6 +143,11 @@ pub struct TorusReport {
     pub boundary: u64,
     /// The virtual time of its newest frame.
     pub tick: u64,
+    /// The length of the interval that its newest frame closes, in ticks; null before the first.
+    pub interval: Option<u64>,
+    /// Violations that it found at the beginning of that interval: constraints out of their tolerance, and one if a shared
+    /// face cell was corrected.
+    pub violations: u64,
     /// Events executed up to there.
     pub events: u64,
     /// Events pending there.
@@ -211,6 +218,7 @@ pub(crate) mod tests {
                 script: false,
                 sides: [32; 3],
                 interval: 1000,
+                adaptive: false,
                 lag: 2,
                 seed: 1,
                 until: Some(9_999),
@@ -243,6 +251,8 @@ pub(crate) mod tests {
             phase: "finished",
             boundary: 10,
             tick: 10_000,
+            interval: Some(1000),
+            violations: 0,
             events: 1_000_000,
             pending: 32_768,
             active: 32_768,

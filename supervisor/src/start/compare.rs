@@ -31,6 +31,7 @@ pub fn differences(
         &draft.interval,
         &stored.interval,
     );
+    found.option("--adaptive", args.adaptive, &draft.adaptive, &stored.adaptive);
     found.option("--lag", args.lag.is_some(), &draft.lag, &stored.lag);
     found.option("--seed", args.seed.is_some(), &draft.seed, &stored.seed);
     found.debug("--until", args.until.is_some(), &draft.until, &stored.until);

@@ -73,7 +73,7 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
         run_id,
         on_loss: OnLoss::Wait,
         degrade_after_ms: DEFAULT_DEGRADE_AFTER_MS,
-        adaptive: false,
+        adaptive: args.adaptive,
         balance_percent: None,
         scrub: false,
         faults: false,

@@ -17,7 +17,7 @@ use shm_layout::torus::Torus;
 
 use crate::journal::{HEADER_BYTES, Journal};
 use crate::model::Model;
-use crate::node::{Node, checkpoint};
+use crate::node::{Calendar, Node, checkpoint};
 use crate::setup;
 
 use super::own::Found;
@@ -50,7 +50,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         let live_from = last
             .map_or(0, |n| n + 1)
             .max(newest.map_or(0, |header| header.boundary));
-        let needed = node.calendar().last_boundary().map_or(live_from, |end| {
+        let end = end_of_run(&node.calendar(), &segment, live_from, &mut buffers.committed);
+        let needed = end.map_or(live_from, |end| {
             live_from.min(end.saturating_sub(config.lag.into()))
         });
         let damaged = first_damaged(&segment, torus, config.lag.into(), needed, &mut buffers);
@@ -176,6 +177,21 @@ impl Buffers {
             checkpoint: Vec::with_capacity(checkpoint::words_max::<M>(world, &config.capacity)),
         }
     }
+}
+
+/// The boundary at which the run ends, if it is known: from the calendar, or because the last committed frame has reached it.
+fn end_of_run(
+    calendar: &Calendar,
+    segment: &WorkerSegment<'_>,
+    live_from: u64,
+    frame: &mut Frame,
+) -> Option<u64> {
+    if let Some(end) = calendar.last_boundary() {
+        return Some(end);
+    }
+    let last = live_from.checked_sub(1)?;
+    let has_ended = read_own(segment, segment.torus, last, frame) && calendar.ends_at(frame.boundary_tick());
+    has_ended.then_some(live_from)
 }
 
 /// The newest checkpoint at or before boundary `until` that is whole; its words are then in `words`. If one changes while

@@ -5,7 +5,8 @@
 
 use super::constraints::Constraints;
 use super::migrate::Migrations;
-use super::{Books, LANES_MAX, Node};
+use super::pace::Pace;
+use super::{Books, Calendar, LANES_MAX, Node};
 use crate::kernel::{Kernel, LoadError};
 use crate::model::{Model, World};
 use shm_layout::config::Capacity;
@@ -13,7 +14,7 @@ use shm_layout::config::Capacity;
 /// "BRAIDCKP", little-endian.
 const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDCKP");
 /// Raised whenever the meaning of the words changes.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 /// Magic, version, torus, journal length.
 const HEAD_WORDS: usize = 4;
 
@@ -22,6 +23,8 @@ pub fn words_max<M: Model>(world: &World, capacity: &Capacity) -> usize {
     HEAD_WORDS
         + Books::WORDS
         + Constraints::WORDS
+        + Calendar::WORDS
+        + Pace::WORDS
         + Migrations::WORDS_MAX
         + Kernel::<M>::checkpoint_words_max(world, capacity)
 }
@@ -63,6 +66,8 @@ impl<M: Model> Node<M> {
         out.extend_from_slice(&[MAGIC, VERSION, self.torus.index() as u64, journal_length]);
         self.books.save(out);
         self.constraints.save(out);
+        self.calendar.save(out);
+        self.pace.save(out);
         self.migrations.save(out);
         self.kernel.save(out);
     }
@@ -79,10 +84,14 @@ impl<M: Model> Node<M> {
         }
         let books = Books::load(&mut words)?;
         let constraints = Constraints::load(&mut words)?;
+        let calendar = self.calendar.load(&mut words)?;
+        let pace = Pace::load(&mut words)?;
         let migrations = Migrations::load(&mut words)?;
         self.kernel.load(words.rest)?;
         self.books = books;
         self.constraints = constraints;
+        self.calendar = calendar;
+        self.pace = pace;
         self.migrations = migrations;
         Ok(journal_length)
     }

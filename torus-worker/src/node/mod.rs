@@ -12,6 +12,7 @@ pub mod coupling;
 pub mod hold;
 mod intake;
 pub mod migrate;
+pub mod pace;
 
 use shm_layout::config::RunConfig;
 use shm_layout::frame::{Constraint, Frame};
@@ -28,6 +29,7 @@ use constraints::Constraints;
 use coupling::Gain;
 use hold::Verdicts;
 use migrate::Migrations;
+use pace::Pace;
 
 /// How many injection lanes a torus can have.
 pub const LANES_MAX: usize = shm_layout::frame::FRAME_LANES;
@@ -91,6 +93,7 @@ pub struct Node<M: Model> {
     tolerance: u32,
     books: Books,
     constraints: Constraints,
+    pace: Pace,
     migrations: Migrations,
     balance_percent: Option<u32>,
     /// Not part of the state: it follows from the state and the intake of the boundary that was last entered.
@@ -130,6 +133,7 @@ impl<M: Model> Node<M> {
             tolerance: config.tolerance,
             books: Books::default(),
             constraints: Constraints::default(),
+            pace: Pace::default(),
             migrations: Migrations::default(),
             balance_percent: config.balance_percent,
             verdicts: Default::default(),
@@ -202,6 +206,7 @@ impl<M: Model> Node<M> {
                 self.verify(peer, frame, intake.events[peer.index()])?;
             }
         }
+        self.adapt(&intake.frames)?;
         let mut corrected = false;
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()].filter(|frame| frame.has_projection()) {
@@ -373,7 +378,7 @@ impl<M: Model> Node<M> {
         frame.set_torus(self.torus);
         frame.set_interval(n);
         frame.set_boundary_tick(self.calendar.tick(n + 1));
-        frame.set_next_interval(self.calendar.interval());
+        frame.set_next_interval(self.choose_length());
         frame.set_events(self.kernel.events());
         frame.set_pending(self.kernel.pending());
         frame.set_active(self.kernel.active().into());
@@ -397,6 +402,7 @@ impl<M: Model> Node<M> {
         self.books.chain = chain(self.books.chain, frame);
         frame.set_chain(self.books.chain);
         self.books.boundary = n + 1;
+        self.calendar.advance(n + 1);
     }
 
     /// The digest of the whole state: the kernel's, and the books'.
@@ -408,6 +414,10 @@ impl<M: Model> Node<M> {
         words.extend_from_slice(&books.peer_chains);
         words.extend_from_slice(&books.lane_positions);
         self.constraints.digest_into(&mut words);
+        if self.calendar.is_adaptive() {
+            self.calendar.digest_into(&mut words);
+            self.pace.save(&mut words);
+        }
         self.migrations.save(&mut words);
         hash::words(&words)
     }

@@ -64,6 +64,25 @@ fn cascade(lag: u32) -> RunConfig {
     small::<Cascade>(lag, &[], Some(SCRIPT))
 }
 
+/// The same with intervals whose length the tori choose.
+fn adaptive(config: RunConfig) -> RunConfig {
+    RunConfig {
+        adaptive: true,
+        interval: 150,
+        until: Some(3_000),
+        ..config
+    }
+}
+
+/// Events that hop slowly, so that the longer intervals have not too many.
+fn slow_phold(lag: u32) -> RunConfig {
+    small::<Phold>(
+        lag,
+        &[("population", "8"), ("remote", "0.3"), ("max_delay", "128")],
+        None,
+    )
+}
+
 /// Runs a plan and holds its outcome against the oracle.
 fn exact<M: Model>(config: &RunConfig, plan: &Plan) -> Outcome {
     let outcome = run::<M, MemoryJournal>(config, plan).unwrap_or_else(|error| panic!("{error}\n{plan:?}"));
@@ -105,6 +124,12 @@ fn killed_at_every_point_of<M: Model>(config: &RunConfig, calm: &Plan, companion
 fn phold_and_heat_killed_at_every_point_with_constraints_equal_their_oracles() {
     killed_at_every_point_of::<Phold>(&phold(2), &commanded(7), false);
     killed_at_every_point_of::<Heat>(&heat(1), &commanded(8), false);
+}
+
+#[test]
+fn adaptive_runs_killed_at_every_point_equal_their_oracles() {
+    killed_at_every_point_of::<Phold>(&adaptive(slow_phold(1)), &commanded(3), false);
+    killed_at_every_point_of::<Phold>(&adaptive(slow_phold(2)), &commanded(5), true);
 }
 
 fn commanded(seed: u64) -> Plan {
@@ -206,9 +231,11 @@ fn random_schedules_of_deaths_injections_and_stops_equal_their_oracles() {
     for round in 0..400 {
         let lag = 1 + random.below(4) as u32;
         let plan = random_plan(&mut random);
-        let outcome = match round % 3 {
+        let outcome = match round % 5 {
             0 => exact::<Phold>(&phold(lag), &plan),
             1 => exact::<Heat>(&heat(lag), &plan),
+            2 => exact::<Phold>(&adaptive(slow_phold(lag)), &plan),
+            3 => exact::<Heat>(&adaptive(heat(lag)), &plan),
             _ => exact::<Cascade>(&cascade(lag), &plan),
         };
         deaths += outcome.killed;

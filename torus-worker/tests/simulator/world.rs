@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use shm_layout::config::RunConfig;
+use shm_layout::frame::Frame;
 use shm_layout::heap::HeapSegment;
 use shm_layout::layout::Part;
 use shm_layout::record::{LaneEntry, Source, SourceKind};
@@ -315,11 +316,15 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     }
 
     fn is_at_its_end(&self) -> bool {
-        let last = self
-            .config
-            .until
-            .map(|until| (until + 1).div_ceil(self.config.interval));
-        last == Some(self.segment.reader().regions[0].status.state_digest_boundary())
+        let region = &self.segment.reader().regions[0];
+        let mut frame = Frame::new(self.config.face_cells());
+        let last = region.status.state_digest_boundary() - 1;
+        let read = region.ring.read(region.torus, last, &mut frame);
+        read.is_ok()
+            && self
+                .config
+                .until
+                .is_some_and(|until| frame.boundary_tick() == until + 1)
     }
 
     /// What `SegmentFile::shrink` gives back of a stopped run: the mirrors, the logs and the older checkpoint.
@@ -488,7 +493,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         match damage {
             Damage::Frame => {
                 if let Some(n) = views.own.ring.head().checked_sub(1) {
-                    let mut frame = shm_layout::frame::Frame::new(self.config.face_cells());
+                    let mut frame = Frame::new(self.config.face_cells());
                     if views.own.ring_view.read(torus, n, &mut frame).is_ok() {
                         frame.words_mut()[40] ^= 1 << 17;
                         views.own.ring.write(&frame);
