@@ -167,7 +167,10 @@ impl Collider {
         }
         let bag = &mut self.bags[(self.bag_of[cell] - self.mark) as usize];
         let start = self.shared.len() as u32;
-        self.shared.extend_from_slice(bytemuck::cast_slice(run));
+        match run {
+            [event] => self.shared.push(event.event()),
+            _ => self.shared.extend_from_slice(bytemuck::cast_slice(run)),
+        }
         let (end, piece) = (self.shared.len() as u32, self.pieces.len() as u32);
         let last = &mut self.pieces[bag.last as usize];
         if last.end == start {

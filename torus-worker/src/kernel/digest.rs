@@ -41,6 +41,7 @@ impl TickDigest {
     }
 
     /// The sum of the hashes of some events of this tick.
+    #[inline]
     pub(super) fn sum(self, due: &[Packed]) -> u64 {
         due.iter()
             .fold(0, |sum, event| sum.wrapping_add(self.packed(*event)))
