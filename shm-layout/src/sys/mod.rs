@@ -1,4 +1,4 @@
-//! The operating system: futexes, clocks, processes, pidfds, locks, priorities, starting programs.
+//! The operating system: futexes, clocks, processes, pidfds, locks, priorities, time slices, starting programs.
 
 pub mod clock;
 pub mod futex;
@@ -8,4 +8,5 @@ pub mod pidfd;
 pub mod process;
 pub mod robust;
 pub mod signals;
+pub mod slice;
 pub mod spawn;

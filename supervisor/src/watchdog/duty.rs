@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use shm_layout::segment::LockByte;
+use shm_layout::sys::slice;
 
 use super::{Post, RunEnd, Watchdog};
 use crate::error::CommandError;
@@ -39,6 +40,8 @@ pub fn watch(launch: Launch, service: Service) -> Result<(RunEnd, RunReport), Co
         log,
         background: service.background,
     };
+    // A watchdog that is refused short slices sees deaths a little later.
+    let _ = slice::shorten();
     let mut watchdog = Watchdog::new(post, slots)?;
     if service.stop_at_once {
         watchdog.stop_at_once();

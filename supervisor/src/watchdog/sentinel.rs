@@ -17,6 +17,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use shm_layout::owner::OwnerDied;
 use shm_layout::segment::{ReaderMap, SegmentFile};
 use shm_layout::status::StatusReader;
+use shm_layout::sys::slice;
 
 /// The longest sleep: what a lost wake-up would cost.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -92,6 +93,8 @@ impl Drop for Sentinels {
 }
 
 fn watch(shared: &Shared, index: usize) {
+    // One that is refused is woken a little later.
+    let _ = slice::shorten();
     let status = shared.map.views().regions[index].status;
     let mut told = 0;
     // Ordering: Relaxed; see `drop`.

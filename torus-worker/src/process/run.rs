@@ -7,7 +7,7 @@ use std::time::Duration;
 use shm_layout::config::RunConfig;
 use shm_layout::segment::{SegmentError, SegmentFile};
 use shm_layout::status::Phase;
-use shm_layout::sys::{clock, signals};
+use shm_layout::sys::{clock, signals, slice};
 use shm_layout::torus::Torus;
 
 use crate::journal::JournalError;
@@ -80,6 +80,8 @@ pub(super) enum Failure {
 pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     let started_ns = clock::monotonic_ns();
     set_signals();
+    // The supervisor's are short, and inherited. Where the system refuses, it has refused them to the supervisor, too.
+    let _ = slice::restore();
     let outcome = SegmentFile::open(&request.segment)
         .map_err(Failure::from)
         .and_then(|file| {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use shm_layout::names;
 use shm_layout::segment::SegmentFile;
 use shm_layout::standby::{ORDER_BYTES, Order};
-use shm_layout::sys::clock;
+use shm_layout::sys::{clock, slice};
 use shm_layout::torus::Torus;
 
 use crate::journal::FileJournal;
@@ -36,10 +36,14 @@ pub(super) fn main(models: &[ModelEntry], segment: &Path) -> ExitCode {
         // Whoever is started to take over a torus says more; the supervisor only counts these.
         Err(_) => return ExitCode::from(exit_code::FAILED),
     };
+    // It is to run at once when it is told, and to share the processors as all workers do from then on. Where the system
+    // refuses, it is told a little later.
+    let _ = slice::shorten();
     let Some(order) = await_order(std::io::stdin()) else {
         return ExitCode::from(exit_code::FINISHED);
     };
     let started_ns = clock::monotonic_ns();
+    let _ = slice::restore();
     let Order { torus, incarnation } = order;
     run::report(
         (entry.run)(&Context {
