@@ -83,7 +83,8 @@ impl Rows {
         self.add(region.checkpoints, writer, name("checkpoint slots"));
         self.add_per_peer(&region.mirrors, writer, &name("mirror slots of"));
         self.add_per_peer(&region.logs, writer, &name("log of frames of"));
-        self.add(region.hold, writer, name("hold area"));
+        self.add_per_peer(&region.hold_frames, writer, &name("frames held for"));
+        self.add_per_peer(&region.hold_events, writer, &name("events held for"));
     }
 
     fn add_per_peer(&mut self, parts: &[Option<Part>; TORI], writer: Writer, name: &str) {
@@ -100,7 +101,7 @@ impl Layout {
         rows.add(self.header, Writer::Creator, "header");
         rows.add(self.control, Writer::Supervisor, "control words");
         rows.add(self.recoveries, Writer::Supervisor, "recovery log");
-        rows.add(self.memberships, Writer::Supervisor, "membership log (reserved)");
+        rows.add(self.memberships, Writer::Supervisor, "membership log");
         rows.add(self.audit, Writer::Scrubber, "audit page");
         rows.add(self.config, Writer::Creator, "configuration");
         for region in &self.regions {

@@ -110,7 +110,7 @@ pub enum OnLoss {
     /// They wait, exactly.
     #[default]
     Wait,
-    /// Reserved: they go on without it.
+    /// They go on without it.
     Degrade,
 }
 

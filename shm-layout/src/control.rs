@@ -1,7 +1,7 @@
 //! The control words: what the supervisor tells, and only asks for what does not change the simulated state.
 //!
-//! One page of words, then the recovery log, then room for the membership log. All are written by the supervisor that
-//! holds the run lock; its successor takes them over as they are.
+//! One page of words, then the recovery log, then the membership log ([`crate::membership`]). All are written by the
+//! supervisor that holds the run lock; its successor takes them over as they are.
 
 use super::cells::{Field, read_text, write_text};
 use super::doorbell;
@@ -20,10 +20,6 @@ pub use super::run_state::{Desired, RunState};
 pub const CONTROL_WORDS: usize = 512;
 /// Records that the recovery log holds; older ones are overwritten.
 pub const RECOVERIES: usize = 1024;
-/// Entries that the membership log will hold (reserved).
-pub const MEMBERSHIPS: usize = 256;
-/// Words of an entry of the membership log (reserved).
-pub const MEMBERSHIP_WORDS: usize = 8;
 /// Bytes of the failure text.
 pub const FAILURE_BYTES: usize = 1024;
 
@@ -163,6 +159,8 @@ word_table! {
         restarts, set_restarts, Torus => Torus::index, TORI, @ 36;
         /// CLOCK_MONOTONIC in ns at which the supervisor last killed a torus's worker; 0: never.
         killed_at_ns, set_killed_at_ns, Torus => Torus::index, TORI, @ 40;
+        /// 1 while a torus is held away: its worker is not replaced.
+        held, set_held, Torus => Torus::index, TORI, @ 44;
     }
 }
 

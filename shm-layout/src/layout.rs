@@ -4,11 +4,13 @@
 
 use crate::audit::AUDIT_WORDS;
 use crate::checkpoint_slots::SLOTS;
+use crate::config::OnLoss;
 use crate::config::RunConfig;
-use crate::control::{CONTROL_WORDS, MEMBERSHIP_WORDS, MEMBERSHIPS, RECOVERIES, RECOVERY_WORDS};
+use crate::control::{CONTROL_WORDS, RECOVERIES, RECOVERY_WORDS};
 use crate::frame_ring;
 use crate::hash;
 use crate::lane;
+use crate::membership::MEMBERSHIP_LOG_WORDS;
 use crate::slot_header::SLOT_HEADER_WORDS;
 use crate::status::STATUS_WORDS;
 use crate::strand;
@@ -48,6 +50,10 @@ pub struct Geometry {
     pub frames: usize,
     /// Events of a strand: (2L+1) intervals at their limit.
     pub strand_events: usize,
+    /// Slots of a hold area: a ring's, and the L+1 intervals up to an absence. 0 unless a torus may be absent.
+    pub hold_frames: usize,
+    /// Events of a hold area: a strand's, and those of L+1 intervals.
+    pub hold_events: usize,
     /// Words of a checkpoint or mirror slot, header included.
     pub slot_words: usize,
     /// Lanes.
@@ -75,8 +81,10 @@ pub struct RegionLayout {
     pub mirrors: [Option<Part>; TORI],
     /// Its log of each peer's frames.
     pub logs: [Option<Part>; TORI],
-    /// The hold area; empty unless a torus may be absent.
-    pub hold: Part,
+    /// The hold area for each peer: the frames that its replay needs while it is absent. None unless that is allowed.
+    pub hold_frames: [Option<Part>; TORI],
+    /// The same of the events for it.
+    pub hold_events: [Option<Part>; TORI],
 }
 
 /// Where everything stands.
@@ -90,7 +98,7 @@ pub struct Layout {
     pub control: Part,
     /// The recovery log.
     pub recoveries: Part,
-    /// The membership log (reserved).
+    /// The membership log.
     pub memberships: Part,
     /// The audit page.
     pub audit: Part,
@@ -142,11 +150,15 @@ impl Geometry {
         let capacity = &config.capacity;
         // All limits have been checked, so none of these products comes near 2^63.
         let slot_bytes = (config.checkpoint_bytes + 8 * SLOT_HEADER_WORDS as u64).next_multiple_of(PAGE);
+        let (lag, remote) = (config.lag as usize, capacity.remote_per_interval as usize);
+        let degrades = usize::from(config.on_loss == OnLoss::Degrade && config.tori > 1);
         Self {
             tori: config.tori,
             face_cells: config.face_cells(),
             frames: capacity.frames as usize,
-            strand_events: (2 * config.lag as usize + 1) * capacity.remote_per_interval as usize,
+            strand_events: (2 * lag + 1) * remote,
+            hold_frames: degrades * (capacity.frames as usize + lag + 1),
+            hold_events: degrades * (3 * lag + 2) * remote,
             slot_words: (slot_bytes / 8) as usize,
             lanes: capacity.lanes as usize,
             lane_entries: capacity.lane_entries as usize,
@@ -170,7 +182,16 @@ impl Geometry {
         let checkpoints = cursor.take(slots_words);
         let mirrors = per_peer(cursor, slots_words);
         let logs = per_peer(cursor, ring_words);
-        let hold = cursor.take(0);
+        let (hold_frames, hold_events) = if self.hold_frames > 0 {
+            let words = frame_ring::ring_words(self.hold_frames, self.face_cells) as u64;
+            let frames = per_peer(cursor, words);
+            (
+                frames,
+                per_peer(cursor, strand::strand_words(self.hold_events) as u64),
+            )
+        } else {
+            ([None; TORI], [None; TORI])
+        };
         let whole = Part {
             offset: start,
             bytes: cursor.0 - start,
@@ -184,7 +205,8 @@ impl Geometry {
             checkpoints,
             mirrors,
             logs,
-            hold,
+            hold_frames,
+            hold_events,
         }
     }
 }
@@ -210,7 +232,7 @@ impl Layout {
         let header = cursor.take(PAGE / 8);
         let control = cursor.take(CONTROL_WORDS as u64);
         let recoveries = cursor.take((RECOVERIES * RECOVERY_WORDS) as u64);
-        let memberships = cursor.take((MEMBERSHIPS * MEMBERSHIP_WORDS) as u64);
+        let memberships = cursor.take(MEMBERSHIP_LOG_WORDS as u64);
         let audit = cursor.take(AUDIT_WORDS as u64);
         let config_area = cursor.take(config_bytes.div_ceil(8));
         let tori = Torus::of_run(config.tori);
@@ -259,6 +281,8 @@ impl Layout {
             shape.face_cells as u64,
             shape.frames as u64,
             shape.strand_events as u64,
+            shape.hold_frames as u64,
+            shape.hold_events as u64,
             shape.slot_words as u64,
             shape.lanes as u64,
             shape.lane_entries as u64,

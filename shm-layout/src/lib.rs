@@ -35,6 +35,7 @@ mod identity;
 pub mod lane;
 pub mod layout;
 mod limits;
+pub mod membership;
 pub mod names;
 pub mod owner;
 mod phase;

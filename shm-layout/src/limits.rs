@@ -46,12 +46,12 @@ pub enum ConfigError {
     },
     #[error("a checkpoint of {bytes} bytes is not a positive multiple of 8 below 2^40")]
     CheckpointBytes { bytes: u64 },
-    #[error("going on without a lost torus is reserved for a later version; only --on-loss wait works")]
-    OnLossReserved,
     #[error(
         "--scrub needs --on-loss wait: a rollback would take back intervals from which a torus was absent"
     )]
     ScrubWithoutWait,
+    #[error("--on-loss degrade needs three tori: with --tori 1 there is nobody to go on")]
+    NobodyToGoOn,
     #[error("the configuration takes {bytes} bytes, its script included; at most {most} are possible")]
     TooLong { bytes: u64, most: u64 },
 }
@@ -101,9 +101,10 @@ impl RunConfig {
         if self.scrub && self.on_loss != OnLoss::Wait {
             return Err(ConfigError::ScrubWithoutWait);
         }
-        if self.on_loss != OnLoss::Wait {
-            return Err(ConfigError::OnLossReserved);
+        if self.on_loss == OnLoss::Degrade && self.tori == 1 {
+            return Err(ConfigError::NobodyToGoOn);
         }
+        range("--degrade-after (ms)", self.degrade_after_ms, 1, 86_400_000)?;
         Ok(())
     }
 
@@ -277,8 +278,12 @@ mod tests {
                 |e| matches!(e, ConfigError::Range { .. }),
             ),
             (
-                |c| c.on_loss = OnLoss::Degrade,
-                |e| matches!(e, ConfigError::OnLossReserved),
+                |c| (c.on_loss, c.tori) = (OnLoss::Degrade, 1),
+                |e| matches!(e, ConfigError::NobodyToGoOn),
+            ),
+            (
+                |c| c.degrade_after_ms = 0,
+                |e| matches!(e, ConfigError::Range { .. }),
             ),
         ];
         for (i, (change, check)) in cases.iter().enumerate() {

@@ -28,6 +28,8 @@ pub enum SourceKind {
     Injected = 2,
     /// A command that changes the simulated state.
     Control = 3,
+    /// An event that came back because its destination was absent; torus and cell are those that it was sent to.
+    Returned = 4,
 }
 
 impl Source {
@@ -61,6 +63,7 @@ impl Source {
             1 => Some(SourceKind::Corrective),
             2 => Some(SourceKind::Injected),
             3 => Some(SourceKind::Control),
+            4 => Some(SourceKind::Returned),
             _ => None,
         }
     }

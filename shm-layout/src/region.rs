@@ -9,6 +9,7 @@ use crate::control::{ControlReader, ControlWriter};
 use crate::frame_ring::{FrameReader, FrameWriter};
 use crate::lane::{LaneReader, LaneWriter};
 use crate::layout::{Layout, Part, RegionLayout};
+use crate::membership::{MembershipReader, MembershipWriter};
 use crate::status::{StatusReader, StatusWriter};
 use crate::strand::{StrandReader, StrandWriter};
 use crate::sync::AtomicU64;
@@ -53,6 +54,8 @@ pub struct WorkerSegment<'s> {
     pub control: ControlReader<'s>,
     /// What the scrubber has found out.
     pub audit: AuditReader<'s>,
+    /// Who is absent from which boundary.
+    pub memberships: MembershipReader<'s>,
     /// The own region.
     pub own: OwnRegion<'s>,
     /// The peers' regions, by torus; `None` for the own one and for tori that the run does not have.
@@ -86,6 +89,27 @@ pub struct OwnRegion<'s> {
     pub logs: [Option<FrameWriter<'s>>; TORI],
     /// The logs, for reading.
     pub log_views: [Option<FrameReader<'s>>; TORI],
+    /// What is held for each peer while it is absent.
+    pub holds: [Option<HoldWriter<'s>>; TORI],
+}
+
+/// The writing end of what is held for an absent torus: frames and events for it, at the positions that they have in
+/// ring and strand.
+#[derive(Debug)]
+pub struct HoldWriter<'s> {
+    /// The frames.
+    pub frames: FrameWriter<'s>,
+    /// The events.
+    pub events: StrandWriter<'s>,
+}
+
+/// The reading end of a [`HoldWriter`].
+#[derive(Clone, Copy, Debug)]
+pub struct HoldReader<'s> {
+    /// The frames.
+    pub frames: FrameReader<'s>,
+    /// The events.
+    pub events: StrandReader<'s>,
 }
 
 /// The reading ends of one torus's region.
@@ -105,6 +129,8 @@ pub struct RegionReader<'s> {
     pub mirrors: [Option<SlotsReader<'s>>; TORI],
     /// Its logs of its peers' frames, by logged torus.
     pub logs: [Option<FrameReader<'s>>; TORI],
+    /// What it holds for its peers while they are absent.
+    pub holds: [Option<HoldReader<'s>>; TORI],
 }
 
 /// A peer's region, as a worker sees it.
@@ -124,6 +150,8 @@ pub struct PeerRegion<'s> {
     pub mirrors: [Option<SlotsReader<'s>>; TORI],
     /// Its logs of its peers' frames, by logged torus.
     pub logs: [Option<FrameReader<'s>>; TORI],
+    /// What it holds for this worker while that is absent.
+    pub hold_for_me: Option<HoldReader<'s>>,
 }
 
 /// What the supervisor holds.
@@ -137,6 +165,8 @@ pub struct SupervisorSegment<'s> {
     pub control_view: ControlReader<'s>,
     /// What the scrubber has found out.
     pub audit: AuditReader<'s>,
+    /// The membership log.
+    pub memberships: MembershipWriter<'s>,
     /// All regions, in letter order.
     pub regions: Vec<RegionReader<'s>>,
     /// Lane 0, the supervisor's own, by torus.
@@ -154,6 +184,8 @@ pub struct ReaderSegment<'s> {
     pub control: ControlReader<'s>,
     /// What the scrubber has found out.
     pub audit: AuditReader<'s>,
+    /// Who is absent from which boundary.
+    pub memberships: MembershipReader<'s>,
     /// All regions, in letter order.
     pub regions: Vec<RegionReader<'s>>,
     /// All lanes, by lane number, then by torus.
@@ -222,6 +254,28 @@ impl<'s> Memory<'s> {
         SlotsReader::new(self.read.view(part), self.layout.geometry.slot_words)
     }
 
+    fn memberships(&self) -> MembershipReader<'s> {
+        MembershipReader::new(self.read.view(self.layout.memberships))
+    }
+
+    fn hold(&self, region: &RegionLayout, peer: usize) -> Option<HoldReader<'s>> {
+        let shape = &self.layout.geometry;
+        let frames = self.read.view(region.hold_frames[peer]?);
+        Some(HoldReader {
+            frames: FrameReader::new(frames, shape.hold_frames, shape.face_cells),
+            events: StrandReader::new(self.read.view(region.hold_events[peer]?), shape.hold_events),
+        })
+    }
+
+    fn own_hold(&self, region: &RegionLayout, peer: usize) -> Option<HoldWriter<'s>> {
+        let shape = &self.layout.geometry;
+        let frames = self.own(region.hold_frames[peer]?);
+        Some(HoldWriter {
+            frames: FrameWriter::new(frames, shape.hold_frames, shape.face_cells),
+            events: StrandWriter::new(self.own(region.hold_events[peer]?), shape.hold_events),
+        })
+    }
+
     fn region(&self, region: &RegionLayout) -> RegionReader<'s> {
         let events = self.layout.geometry.strand_events;
         RegionReader {
@@ -234,6 +288,7 @@ impl<'s> Memory<'s> {
             checkpoints: self.slots(region.checkpoints),
             mirrors: region.mirrors.map(|part| Some(self.slots(part?))),
             logs: region.logs.map(|part| Some(self.ring(part?))),
+            holds: std::array::from_fn(|peer| self.hold(region, peer)),
         }
     }
 
@@ -286,6 +341,7 @@ impl<'s> Memory<'s> {
             mirrors,
             log_views: logs.each_ref().map(|log| Some(log.as_ref()?.reader())),
             logs,
+            holds: std::array::from_fn(|peer| self.own_hold(region, peer)),
         }
     }
 
@@ -298,6 +354,7 @@ impl<'s> Memory<'s> {
             checkpoints,
             mirrors,
             logs,
+            holds,
         } = self.region(region);
         let strand_to_me = strands[me.index()]?;
         Some(PeerRegion {
@@ -308,6 +365,7 @@ impl<'s> Memory<'s> {
             checkpoints,
             mirrors,
             logs,
+            hold_for_me: holds[me.index()],
         })
     }
 
@@ -323,6 +381,7 @@ impl<'s> Memory<'s> {
             torus,
             control: self.control(),
             audit: self.audit(),
+            memberships: self.memberships(),
             own: self.own_region(region),
             peers: Torus::ALL.map(peer),
             lanes: self
@@ -341,6 +400,7 @@ impl<'s> Memory<'s> {
             control_view: control.reader(),
             audit: self.audit(),
             control,
+            memberships: MembershipWriter::new(self.own(self.layout.memberships)),
             regions: self.regions(),
             lane_zero: self.own_lane(0),
             lanes: self.lanes(),
@@ -353,6 +413,7 @@ impl<'s> Memory<'s> {
             layout,
             control,
             audit: self.audit(),
+            memberships: self.memberships(),
             regions: self.regions(),
             lanes: self.lanes(),
         }

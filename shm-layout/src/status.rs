@@ -139,6 +139,8 @@ word_table! {
         divergence, set_divergence @ 103;
         /// Which thread holds the region, and whether it has died; see [`crate::owner`]. The kernel writes it, too.
         owner_word, set_owner_word @ OWNER_WORD;
+        /// The boundary from which this torus is absent, once it is ready to take part again; 0: nothing is wished.
+        wish, set_wish @ 92;
         /// Why it failed, as the worker numbers it; 0: it did not.
         failure_code, set_failure_code @ 192;
     }
@@ -155,6 +157,8 @@ word_table! {
         stall_to_ns, set_stall_to_ns, Torus => Torus::index, TORI, @ 284;
         /// The incarnation whose first frame ended it; written last.
         stall_incarnation, set_stall_incarnation, Torus => Torus::index, TORI, @ 288;
+        /// The boundary from which a torus is absent whose replay the hold area is filled for; 0: it is not.
+        hold, set_hold, Torus => Torus::index, TORI, @ 88;
         /// Entries of a lane below this may be overwritten.
         lane_free, set_lane_free, usize => |lane| lane.min(STATUS_LANES - 1), STATUS_LANES, @ 128;
         /// How the torus stands to a constraint entry, as of the boundary that it last entered live: 0 it does not bind or

@@ -9,7 +9,7 @@ use shm_layout::frame::Frame;
 use shm_layout::record::TimedEvent;
 use shm_layout::torus::Torus;
 
-use crate::journal::Record;
+use crate::journal::{Change, Record};
 use crate::kernel::Progress;
 use crate::model::Model;
 use crate::node::migrate;
@@ -44,6 +44,7 @@ pub struct Parting {
 
 /// What a frame carried, kept until it is due.
 struct Published {
+    interval: u64,
     frame: Frame,
     events: [Vec<TimedEvent>; 3],
 }
@@ -55,12 +56,15 @@ struct Strand<M: Model> {
     published: VecDeque<Published>,
     recorded: Recorded,
     agreed: Option<u64>,
+    /// The boundary at which it stays: an absent torus can be left behind when a run ends.
+    end: u64,
 }
 
 /// The records of a journal by kind, in the order of their boundaries.
 #[derive(Default)]
 struct Recorded {
     intakes: VecDeque<RecordedIntake>,
+    changes: VecDeque<(u64, Change)>,
     marks: VecDeque<(u64, u64)>,
 }
 
@@ -74,6 +78,9 @@ impl Recorded {
     fn of(journal: Vec<Record>) -> Self {
         let mut recorded = Self::default();
         for record in journal {
+            if let (Some(boundary), Some(change)) = (record.boundary(), record.change()) {
+                recorded.changes.push_back((boundary, change));
+            }
             match record {
                 Record::Intake {
                     boundary,
@@ -88,7 +95,7 @@ impl Recorded {
                 }
                 Record::Mark { interval, chain } => recorded.marks.push_back((interval, chain)),
                 // Where a run was stopped changes nothing in it; the caller says how far to go.
-                Record::Stop { .. } => {}
+                Record::Stop { .. } | Record::Absence { .. } | Record::Rejoin { .. } => {}
             }
         }
         recorded
@@ -133,6 +140,7 @@ impl<M: Model> InProcess<M> {
                     published: VecDeque::new(),
                     recorded: Recorded::of(journal),
                     agreed: None,
+                    end: u64::MAX,
                 })
             });
         let tori = tori.collect::<Result<_, SetupError>>()?;
@@ -143,9 +151,18 @@ impl<M: Model> InProcess<M> {
         })
     }
 
-    /// The boundary at which all tori stand.
+    /// The boundary at which all tori stand, but those that stay behind.
     pub fn boundary(&self) -> u64 {
-        self.tori.first().map_or(0, |strand| strand.node.boundary())
+        let boundaries = self.tori.iter().map(|strand| strand.node.boundary());
+        boundaries.max().unwrap_or(0)
+    }
+
+    /// Lets a torus stay at a boundary, as it did in a run that ended without it.
+    pub fn leave_behind(&mut self, torus: Torus, boundary: u64) {
+        let strand = self.tori.iter_mut().find(|strand| strand.torus == torus);
+        if let Some(strand) = strand {
+            strand.end = boundary;
+        }
     }
 
     /// Executes one interval of every torus.
@@ -155,6 +172,9 @@ impl<M: Model> InProcess<M> {
     pub fn execute_interval(&mut self) -> Result<(), InProcessError> {
         let b = self.boundary();
         for at in 0..self.tori.len() {
+            if b >= self.tori[at].end {
+                continue;
+            }
             self.enter(at, b)?;
             let strand = &mut self.tori[at];
             while strand.node.run(u64::MAX)? == Progress::More {}
@@ -167,19 +187,30 @@ impl<M: Model> InProcess<M> {
             });
             let mut frame = Frame::new(strand.node.kernel().world().lattice.face_cells() as usize);
             strand.node.close(&mut frame);
-            strand.published.push_back(Published { frame, events });
+            strand.published.push_back(Published {
+                interval: b,
+                frame,
+                events,
+            });
             self.compare_mark(at, b);
         }
-        if b >= self.lag {
-            self.tori
-                .iter_mut()
-                .for_each(|strand| drop(strand.published.pop_front()));
+        for strand in &mut self.tori {
+            let is_past = |published: &Published| published.interval + self.lag <= b;
+            while strand
+                .published
+                .pop_front_if(|published| is_past(published))
+                .is_some()
+            {}
         }
         Ok(())
     }
 
     fn enter(&mut self, at: usize, b: u64) -> Result<(), InProcessError> {
         let torus = self.tori[at].torus;
+        let Strand { recorded, node, .. } = &mut self.tori[at];
+        while let Some((_, change)) = recorded.changes.pop_front_if(|(boundary, _)| *boundary <= b) {
+            node.apply(change);
+        }
         let mut lane_positions = self.tori[at].node.books().lane_positions;
         let recorded = self.tori[at]
             .recorded
@@ -198,13 +229,14 @@ impl<M: Model> InProcess<M> {
             lane_positions,
             ..Intake::default()
         };
-        if b >= self.lag {
-            for peer in &self.tori {
-                // Tori before this one have published b already, those after it have not; all hold b−L first.
-                if let Some(published) = peer.published.front() {
-                    intake.frames[peer.torus.index()] = Some(&published.frame);
-                    intake.events[peer.torus.index()] = &published.events[torus.index()];
-                }
+        for peer in &self.tori {
+            let Some(due) = node.node.frame_due(peer.torus, b) else {
+                continue;
+            };
+            // Tori before this one have published b already, those after it have not; all hold b−L first.
+            if let Some(published) = peer.published.iter().find(|published| published.interval == due) {
+                intake.frames[peer.torus.index()] = Some(&published.frame);
+                intake.events[peer.torus.index()] = &published.events[torus.index()];
             }
         }
         let entered = node.node.enter(&intake);

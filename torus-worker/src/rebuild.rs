@@ -29,6 +29,9 @@ pub enum RebuildError {
         /// The new capacity.
         new: u64,
     },
+    /// The membership log cannot be carried over.
+    #[error(transparent)]
+    Memberships(#[from] shm_layout::membership::LogFull),
     /// A lane holds an entry that the new lanes have no room for.
     #[error("lane {lane} of torus {torus} cannot be carried over")]
     Lane {
@@ -91,7 +94,7 @@ pub fn carry_over(
         }
     }
     copy_lanes(from, to)?;
-    copy_control(from, to);
+    copy_control(from, to)?;
     Ok(())
 }
 
@@ -140,6 +143,11 @@ fn copy_region(from: &RegionReader<'_>, to: &WorkerSegment<'_>, config: &RunConf
         if let (Some(from), Some(to)) = (from.strands[i], to.own.strands[i].as_ref()) {
             copy_strand(from, to, sent);
         }
+        if let (Some(from), Some(to)) = (from.holds[i], to.own.holds[i].as_ref()) {
+            copy_frames(torus, from.frames, &to.frames, &mut frame);
+            copy_strand(from.events, &to.events, sent);
+        }
+        to.own.status.set_hold(peer, from.status.hold(peer));
         to.own.status.set_mirrored(peer, from.status.mirrored(peer));
     }
     copy_status(from, to);
@@ -221,9 +229,10 @@ fn copy_lanes(from: &ReaderSegment<'_>, draft: &impl Building) -> Result<(), Reb
     Ok(())
 }
 
-/// Carries over what the watchdog knows: how often each worker was started, and every recovery.
-fn copy_control(from: &ReaderSegment<'_>, draft: &impl Building) {
-    let to = draft.supervisor().control;
+/// Carries over what the watchdog knows: how often each worker was started, every recovery, who is absent or held away.
+fn copy_control(from: &ReaderSegment<'_>, draft: &impl Building) -> Result<(), RebuildError> {
+    let supervisor = draft.supervisor();
+    let to = supervisor.control;
     to.set_created_ns(from.control.created_ns());
     to.set_started_ns(from.control.started_ns());
     for torus in Torus::ALL {
@@ -237,4 +246,11 @@ fn copy_control(from: &ReaderSegment<'_>, draft: &impl Building) {
     for recovery in from.control.recoveries() {
         to.push_recovery(&recovery);
     }
+    for torus in Torus::ALL {
+        to.set_held(torus, from.control.held(torus));
+    }
+    for entry in from.memberships.entries(0) {
+        supervisor.memberships.append(&entry)?;
+    }
+    Ok(())
 }

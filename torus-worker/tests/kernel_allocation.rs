@@ -69,7 +69,7 @@ fn allocations<M: Model>(kernel: &mut Kernel<M>) -> u64 {
     let mut back = [Vec::with_capacity(1 << 14), Vec::with_capacity(1 << 14)];
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     for interval in 0..TICKS / 1000 {
-        kernel.begin_interval((interval + 2) * 1000);
+        kernel.begin_interval((interval + 2) * 1000, [false; 3]);
         let arrived = &mut back[interval as usize % 2];
         arrived
             .drain(..)

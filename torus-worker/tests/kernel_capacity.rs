@@ -121,7 +121,7 @@ fn events_to_a_peer_beyond_the_capacity_of_an_interval_stop_the_torus() {
     let mut kernel = kernel(64, 16, 4);
     kernel.connect(0, edge(Torus::C, 5)).unwrap();
     (0..4).for_each(|at| kernel.schedule(event(10 + at)).unwrap());
-    kernel.begin_interval(2000);
+    kernel.begin_interval(2000, [false; 3]);
     kernel.run(1000, u64::MAX).unwrap();
     assert_eq!(kernel.remote(Torus::C).len(), 4);
     assert!(kernel.remote(Torus::A).is_empty());
@@ -132,7 +132,7 @@ fn events_to_a_peer_beyond_the_capacity_of_an_interval_stop_the_torus() {
     );
 
     // The next interval has room again.
-    kernel.begin_interval(3000);
+    kernel.begin_interval(3000, [false; 3]);
     (0..5).for_each(|at| kernel.schedule(event(1500 + at)).unwrap());
     let error = kernel.run(2000, u64::MAX).unwrap_err();
     let expected = KernelError::Capacity {

@@ -79,7 +79,7 @@ impl<M: Model> Braid<M> {
             self.tori[to.index()].schedule(event).unwrap();
         }
         for kernel in &mut self.tori {
-            kernel.begin_interval(begin + LAG * INTERVAL);
+            kernel.begin_interval(begin + LAG * INTERVAL, [false; 3]);
             before(kernel);
             kernel.run(begin + INTERVAL, u64::MAX).unwrap();
             for peer in kernel.world().peers() {

@@ -170,7 +170,7 @@ proptest! {
 fn story<M: Model>(kernel: &mut Kernel<M>, first: u64, last: u64) -> Vec<(u64, u64, u64, Vec<TimedEvent>)> {
     let mut story = Vec::new();
     for interval in first..last {
-        kernel.begin_interval((interval + 2) * 1000);
+        kernel.begin_interval((interval + 2) * 1000, [false; 3]);
         kernel.run((interval + 1) * 1000, u64::MAX).unwrap();
         let remote = [Torus::B, Torus::C]
             .map(|peer| kernel.remote(peer).to_vec())
@@ -227,7 +227,7 @@ fn same_across_save_and_load<M: Model>(given: &[(&str, &str)], events: &[TimedEv
     let mut straight = kernel::<M>(world(3), given, capacity(1 << 14));
     straight.set_up().unwrap();
     events.iter().for_each(|event| straight.schedule(*event).unwrap());
-    straight.begin_interval(2000);
+    straight.begin_interval(2000, [false; 3]);
     straight.run(at, u64::MAX).unwrap();
 
     let mut words = vec![99];

@@ -81,6 +81,12 @@ impl SegmentFile {
 }
 
 fn holes(segment: &ReaderSegment<'_>, lag: u64) -> Vec<Part> {
+    let mut heads = segment.regions.iter().map(|region| region.ring.head());
+    let first = heads.next();
+    if heads.any(|head| Some(head) != first) {
+        // A torus was left behind: it may need any of this when it returns.
+        return Vec::new();
+    }
     let settled: Vec<_> = segment
         .regions
         .iter()
@@ -183,9 +189,7 @@ fn region_holes(
         let bytes = 8 * crate::slot_header::SLOT_HEADER_WORDS as u64 + header.bytes;
         complement(region.checkpoints, vec![Part { offset, bytes }], holes);
     }
-    if region.hold.bytes > 0 {
-        holes.push(region.hold);
-    }
+    holes.extend(region.hold_frames.iter().chain(&region.hold_events).flatten());
 }
 
 /// What of the strand from `from` to `to` the receiver may still need: from its checkpoint to the last committed end.

@@ -25,7 +25,7 @@ use crate::node::Injection;
 /// "BRAIDJNL".
 const MAGIC: [u8; 8] = *b"BRAIDJNL";
 /// Raised whenever a record's meaning changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the first record.
 pub const HEADER_BYTES: u64 = 40;
 /// Bytes before a record's content.
@@ -57,6 +57,59 @@ pub enum Record {
         /// The boundary.
         boundary: u64,
     },
+    /// A torus is absent, as this one learnt from the supervisor.
+    Absence {
+        /// The boundary at which this torus learnt it.
+        boundary: u64,
+        /// Index of the torus that is absent.
+        torus: u8,
+        /// The first boundary that the others enter without it.
+        from: u64,
+    },
+    /// A torus takes part again, as this one decided in the frame of `boundary`, or learnt while it was absent itself.
+    Rejoin {
+        /// The boundary at which it did.
+        boundary: u64,
+        /// Index of the torus that returns.
+        torus: u8,
+        /// The first interval in which it takes part.
+        interval: u64,
+    },
+}
+
+/// A change of membership, from a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Someone is absent from a boundary.
+    Absence(Torus, u64),
+    /// Someone takes part again from an interval.
+    Rejoin(Torus, u64),
+}
+
+impl Record {
+    /// The boundary that it belongs to; none for a mark, which belongs to an interval's end.
+    pub fn boundary(&self) -> Option<u64> {
+        match self {
+            Record::Intake { boundary, .. }
+            | Record::Stop { boundary }
+            | Record::Absence { boundary, .. }
+            | Record::Rejoin { boundary, .. } => Some(*boundary),
+            Record::Mark { .. } => None,
+        }
+    }
+
+    /// The change of membership that it records, if it does.
+    pub fn change(&self) -> Option<Change> {
+        match *self {
+            Record::Absence { torus, from, .. } => {
+                Some(Change::Absence(Torus::from_index(torus.into())?, from))
+            }
+            Record::Rejoin { torus, interval, .. } => {
+                Some(Change::Rejoin(Torus::from_index(torus.into())?, interval))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A record, and the journal's length after it.
@@ -280,6 +333,16 @@ mod tests {
                 injected: vec![Injection { lane: 2, entry }],
             },
             Record::Stop { boundary: 9 },
+            Record::Absence {
+                boundary: 9,
+                torus: 2,
+                from: 11,
+            },
+            Record::Rejoin {
+                boundary: 20,
+                torus: 2,
+                interval: 24,
+            },
         ]
     }
 

@@ -117,9 +117,14 @@ impl<M: Model> Kernel<M> {
     }
 
     /// Begins an interval: empties the buffers of events for peers; what is emitted from now on arrives at
-    /// `remote_floor` at the earliest.
-    pub fn begin_interval(&mut self, remote_floor: u64) {
-        self.state.remote.begin(remote_floor);
+    /// `remote_floor` at the earliest, and comes back from the peers that are `refusing`, by torus.
+    pub fn begin_interval(&mut self, remote_floor: u64, refusing: [bool; 3]) {
+        self.state.remote.begin(remote_floor, refusing);
+    }
+
+    /// Events for a peer that came back in this interval because it refuses them.
+    pub fn refused(&self, to: Torus) -> u64 {
+        self.state.remote.refused(to)
     }
 
     /// Lets the model answer a deviation from a constraint at the boundary at `tick`, without spawning processes in cells

@@ -6,7 +6,7 @@ use super::error::Resource;
 use super::wheel::Wheel;
 use super::world::{Edge, Place};
 use crate::random::Stream;
-use shm_layout::record::{Event, Source, TimedEvent};
+use shm_layout::record::{Event, Source, SourceKind, TimedEvent};
 use shm_layout::torus::Torus;
 
 /// Events for the peers, emitted in the present interval.
@@ -15,6 +15,9 @@ pub(super) struct Remote {
     capacity: usize,
     floor: u64,
     overflown: bool,
+    /// Which peers take in nothing of this interval.
+    refusing: [bool; 3],
+    refused: [u64; 3],
 }
 
 impl Remote {
@@ -30,14 +33,23 @@ impl Remote {
             capacity,
             floor: 0,
             overflown: false,
+            refusing: [false; 3],
+            refused: [0; 3],
         }
     }
 
-    /// Empties the buffers; no event arrives before `floor` from now on.
-    pub(super) fn begin(&mut self, floor: u64) {
+    /// Empties the buffers; no event arrives before `floor` from now on, and none at a peer that refuses.
+    pub(super) fn begin(&mut self, floor: u64, refusing: [bool; 3]) {
         self.buffers.iter_mut().for_each(Vec::clear);
         self.floor = floor;
         self.overflown = false;
+        self.refusing = refusing;
+        self.refused = [0; 3];
+    }
+
+    /// Events for a peer that came back in this interval.
+    pub(super) fn refused(&self, to: Torus) -> u64 {
+        self.refused[to.index()]
     }
 
     pub(super) fn buffer(&self, to: Torus) -> &[TimedEvent] {
@@ -48,15 +60,25 @@ impl Remote {
         self.overflown
     }
 
-    /// Appends an event that was sent along an edge.
+    /// Appends an event that was sent along an edge. If the peer refuses it, it is given back to the cell that sent it, at
+    /// the time at which it would have arrived.
     #[inline(never)]
-    fn emit(&mut self, link: Link, time: u64, src: Source, payload: i64) {
-        let Place { torus, cell } = link.edge().to;
+    fn emit(&mut self, link: Link, wheel: &mut Wheel, time: u64, src: Source, payload: i64) {
+        let Place { torus, cell: dst } = link.edge().to;
+        if self.refusing[torus.index()] {
+            self.refused[torus.index()] += 1;
+            let returned = Event {
+                dst: src.cell(),
+                src: Source::new(SourceKind::Returned, torus, dst),
+                payload,
+            };
+            return wheel.push(time.max(self.floor), returned);
+        }
         self.push(
             torus.index(),
             TimedEvent {
                 time,
-                dst: cell,
+                dst,
                 src,
                 payload,
             },
@@ -119,7 +141,8 @@ impl Outbox<'_> {
     }
 
     /// Sends an event along an out-edge and leaves the edge with this delay. It arrives `delay` ticks later (a delay of
-    /// 0 counts as 1); on another torus not before the boundary L intervals after the next one.
+    /// 0 counts as 1); on another torus not before the boundary L intervals after the next one. While that torus is absent
+    /// the event comes back to this cell at the time at which it would have arrived, from a source of kind `Returned`.
     ///
     /// # Panics
     /// `index` is not below [`Outbox::out_degree`].
@@ -140,8 +163,8 @@ impl Outbox<'_> {
                 }),
             );
         } else {
-            self.remote
-                .emit(*link, self.tick + u64::from(delay), self.source, payload);
+            let time = self.tick + u64::from(delay);
+            self.remote.emit(*link, self.wheel, time, self.source, payload);
         }
     }
 

@@ -54,7 +54,7 @@ impl<C: bytemuck::Pod> State<C> {
         self.edges.clear();
         self.wheel.clear(0);
         self.held.clear();
-        self.remote.begin(0);
+        self.remote.begin(0, [false; 3]);
         self.events = 0;
         self.last_time = 0;
         self.history_digest = 0;

@@ -35,7 +35,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.host.reach(Point::StopRecorded)?;
         }
         if self.newest.boundary < b {
-            if !self.slot_is_free() {
+            if !self.slot_is_free() && !self.peers_have_ended(b) {
                 return Ok(Step::Waiting(Wait::Mirrors));
             }
             self.take_checkpoint()?;
@@ -47,15 +47,20 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.ring_doorbell();
             self.host.reach(Point::FinishAnnounced)?;
         }
-        let all_ended = self.peers.iter().all(|peer| {
-            self.segment.peers[peer.index()]
-                .as_ref()
-                .is_some_and(|p| p.status.state_digest_boundary() == b)
-        });
-        Ok(if all_ended {
+        Ok(if self.peers_have_ended(b) {
             Step::Finished
         } else {
             Step::Waiting(Wait::Peers)
+        })
+    }
+
+    /// Whether every peer has ended at boundary `b`; one that is absent may be left behind.
+    fn peers_have_ended(&self, b: u64) -> bool {
+        self.peers.iter().all(|peer| {
+            !self.node.membership().is_counted(*peer, b)
+                || self.segment.peers[peer.index()]
+                    .as_ref()
+                    .is_some_and(|p| p.status.state_digest_boundary() == b)
         })
     }
 }

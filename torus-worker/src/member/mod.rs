@@ -8,7 +8,10 @@
 //! A member writes into its own region only, and only once it owns it: a successor reads and replays while its
 //! predecessor's process is still being torn down ([`own`]). docs/RECOVERY.md argues why its successor can go on from any point.
 
+mod absence;
+pub mod declare;
 mod finish;
+mod hold;
 mod keep;
 mod own;
 mod publish;
@@ -29,8 +32,9 @@ use shm_layout::torus::Torus;
 use crate::journal::{Appended, Journal, JournalError};
 use crate::kernel::{LoadError, Progress};
 use crate::model::Model;
-use crate::node::{Injection, Node, NodeError};
+use crate::node::{Injection, LANES_MAX, Node, NodeError};
 use crate::setup::SetupError;
+use absence::Alone;
 use own::Found;
 
 pub use take_in::is_acceptable;
@@ -54,6 +58,12 @@ pub enum Point {
     CheckpointHalfWritten,
     CheckpointWritten,
     CheckpointPublished,
+    AbsenceNoted,
+    HoldHalfFilled,
+    HoldFilled,
+    HoldExtended,
+    Wished,
+    RejoinNoted,
     FrameHalfLogged,
     FrameLogged,
     JournalHalfAppended,
@@ -212,6 +222,12 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     proof: Option<SlotHeader>,
     /// The journal's records from the loaded checkpoint on, until they have been replayed.
     recorded: VecDeque<Appended>,
+    /// The lane positions that the record of the boundary being replayed names.
+    recorded_positions: Option<[u64; LANES_MAX]>,
+    /// Entries of the membership log that are known.
+    log_read: u64,
+    /// While this torus is absent: where it went on alone, and how far it was behind then.
+    alone: Option<Alone>,
     checkpoint_due: bool,
     stop_recorded: bool,
     /// Length of the journal as of the state, in bytes; during replay it trails the file.
@@ -274,7 +290,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     fn pass_boundary(&mut self) -> Result<Step, MemberError> {
         let b = self.node.boundary();
         let verdict = self.stop_verdict(b)?;
-        if self.keep()? {
+        if self.learn_absences(b)? || self.keep()? {
             return Ok(Step::Worked);
         }
         match verdict {
@@ -283,6 +299,9 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             Verdict::Go => {}
         }
         if let Some(wait) = self.room_needed(b) {
+            return Ok(Step::Waiting(wait));
+        }
+        if let Some(wait) = self.return_from_absence(b)? {
             return Ok(Step::Waiting(wait));
         }
         self.enter_live(b)

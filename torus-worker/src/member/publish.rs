@@ -16,6 +16,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         for peer in self.peers.clone() {
             self.write_strand(peer)?;
         }
+        self.announce_return()?;
         self.node.close(&mut self.buffers.frame);
         let n = self.buffers.frame.interval();
         if leaves_mark(n) {
@@ -32,7 +33,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.host.reach(Point::FrameHalfWritten)?;
         ring.write_range(frame, half..all);
         self.host.reach(Point::FrameWritten)?;
-        ring.commit(n);
+        self.extend_holds(n)?;
+        self.segment.own.ring.commit(n);
         self.published += 1;
         self.ring_doorbell();
         self.host.reach(Point::FrameCommitted)?;

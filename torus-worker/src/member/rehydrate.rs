@@ -17,6 +17,7 @@ use shm_layout::torus::Torus;
 
 use crate::journal::{HEADER_BYTES, Journal};
 use crate::model::Model;
+use crate::node::membership::Membership;
 use crate::node::{Calendar, Node, checkpoint};
 use crate::setup;
 
@@ -54,7 +55,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         let needed = end.map_or(live_from, |end| {
             live_from.min(end.saturating_sub(config.lag.into()))
         });
-        let damaged = first_damaged(&segment, torus, config.lag.into(), needed, &mut buffers);
+        let membership = last_known_membership(&segment, torus, live_from, config, &mut buffers.committed);
+        let damaged = first_damaged(&segment, torus, &membership, needed, &mut buffers);
         let loaded_length = load_newest(
             &segment,
             config,
@@ -92,6 +94,9 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             committed_strand_end,
             proof: newest,
             recorded: VecDeque::new(),
+            recorded_positions: None,
+            log_read: 0,
+            alone: None,
             checkpoint_due: false,
             stop_recorded: false,
             journal_length: loaded_length,
@@ -139,6 +144,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             own.status.set_mirrored(peer, self.mirrors[peer.index()].boundary);
             own.status.set_want(peer, 0);
         }
+        own.status.set_wish(0);
+        own.status.set_state_digest_boundary(0);
         self.update_safe();
     }
 
@@ -298,10 +305,32 @@ fn last_committed(segment: &WorkerSegment<'_>, torus: Torus, frame: &mut Frame) 
         .max()
 }
 
-fn highest_valid(ring: FrameReader<'_>, torus: Torus, frame: &mut Frame) -> Option<u64> {
+pub(super) fn highest_valid(ring: FrameReader<'_>, torus: Torus, frame: &mut Frame) -> Option<u64> {
     (ring.oldest()..ring.head())
         .rev()
         .find(|n| ring.read(torus, *n, frame).is_ok())
+}
+
+/// Who is absent, as the predecessor knew at its last committed frame: by the membership log, and by the returns that the
+/// frame names.
+fn last_known_membership(
+    segment: &WorkerSegment<'_>,
+    torus: Torus,
+    live_from: u64,
+    config: &RunConfig,
+    frame: &mut Frame,
+) -> Membership {
+    let mut membership = Membership::new(config.lag.into());
+    for entry in segment.memberships.entries(0) {
+        membership.note_absence(entry.torus, entry.from);
+    }
+    let last = live_from.checked_sub(1);
+    if last.is_some_and(|n| read_own(segment, torus, n, frame)) {
+        for other in Torus::ALL {
+            membership.note_rejoin(other, frame.rejoin(other));
+        }
+    }
+    membership
 }
 
 /// The first committed frame below `end` that a peer has still to take in and that it cannot: damaged in the own ring, or
@@ -309,7 +338,7 @@ fn highest_valid(ring: FrameReader<'_>, torus: Torus, frame: &mut Frame) -> Opti
 fn first_damaged(
     segment: &WorkerSegment<'_>,
     torus: Torus,
-    lag: u64,
+    membership: &Membership,
     end: u64,
     buffers: &mut Buffers,
 ) -> Option<u64> {
@@ -320,8 +349,12 @@ fn first_damaged(
     for (peer, region) in peers {
         // Who stands at boundary b has taken in all frames below b−L; its log may have been given back since.
         let logged = region.logs[torus.index()].map_or(0, |log| log.head());
-        let next = logged.max(region.status.boundary().saturating_sub(lag));
-        let damaged = (next..end).find(|n| !is_readable(segment, torus, peer, *n, buffers));
+        let taken_in = region.status.boundary().saturating_sub(membership.lag());
+        // What is held for a peer is not read in the ring.
+        let held = segment.own.status.reader().hold(peer);
+        let next = logged.max(taken_in).max(held);
+        let damaged = (next..end)
+            .find(|n| membership.takes(peer, torus, *n) && !is_readable(segment, torus, peer, *n, buffers));
         first = first.into_iter().chain(damaged).min();
     }
     first

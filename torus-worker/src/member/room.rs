@@ -12,16 +12,18 @@ use crate::model::Model;
 use super::{Host, Member, Wait};
 
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
-    /// The newest checkpoint of `torus` that every other torus has a verified copy of; 0 is the configuration.
+    /// The newest checkpoint of `torus` that every other torus that is not absent has a verified copy of; 0 is the
+    /// configuration. Of the last torus present the own slot counts.
     pub(super) fn safe_checkpoint_of(&self, torus: Torus) -> u64 {
-        if self.peers.is_empty() {
+        let counts = |peer: &Torus| self.keeps_copies(*peer);
+        if torus == self.torus && !self.peers.iter().any(counts) {
             return self.newest.boundary;
         }
         let own = (torus != self.torus).then(|| self.mirrors[torus.index()].boundary);
         let theirs = self
             .peers
             .iter()
-            .filter(|peer| **peer != torus)
+            .filter(|peer| **peer != torus && counts(peer))
             .filter_map(|peer| {
                 self.segment.peers[peer.index()]
                     .as_ref()
@@ -30,10 +32,21 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         own.into_iter().chain(theirs).min().unwrap_or(0)
     }
 
+    /// Whether copies by `peer` are waited for: not while it is absent, nor, by an absent torus, once it has ended.
+    fn keeps_copies(&self, peer: Torus) -> bool {
+        let (b, membership) = (self.node.boundary(), self.node.membership());
+        let has_ended = || {
+            let region = self.segment.peers[peer.index()].as_ref();
+            region.is_some_and(|region| region.status.state_digest_boundary() > b)
+        };
+        membership.is_counted(peer, b) && (membership.is_counted(self.torus, b) || !has_ended())
+    }
+
     /// Publishes the own safe checkpoint, and with it which lane entries may be overwritten, when it has moved.
     pub(super) fn update_safe(&mut self) {
         let safe = self.safe_checkpoint_of(self.torus);
-        if safe == self.safe {
+        // It never goes back, though a torus that returns may have older copies: what was reused stays reused.
+        if safe <= self.safe {
             return;
         }
         let slots = self.segment.own.checkpoints.reader();
@@ -71,8 +84,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         for peer in self.peers.clone() {
             let safe = self.safe_checkpoint_of(peer);
             self.update_freed(peer, safe);
-            let full = b >= slots && b - slots + lag >= safe;
-            let (strand_full, strand_short) = self.strand_room(peer);
+            let full = b >= slots && b - slots + lag >= safe && self.is_needed(peer, b - slots);
+            let (strand_full, strand_short) = match self.node.reaches(peer, b) {
+                true => self.strand_room(peer),
+                false => (false, false),
+            };
             if full || strand_full {
                 blocked = Some(Wait::Room(peer));
             }
@@ -81,6 +97,12 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.want(peer, for_ring.max(for_strand));
         }
         blocked
+    }
+
+    /// Whether `peer` may still read frame `n` of this torus in the ring: not if it never takes it in, nor if a copy is
+    /// held for it.
+    fn is_needed(&self, peer: Torus, n: u64) -> bool {
+        self.node.reaches(peer, n) && n >= self.segment.own.status.reader().hold(peer)
     }
 
     /// Tells `peer` that a checkpoint of it at or after `boundary` is needed.
@@ -93,7 +115,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     /// The peer's strand position as of its safe checkpoint; what lies before it will not be read again.
-    fn update_freed(&mut self, peer: Torus, safe: u64) {
+    pub(super) fn update_freed(&mut self, peer: Torus, safe: u64) {
         let Some(region) = self.segment.peers[peer.index()].as_ref() else {
             return;
         };

@@ -28,8 +28,12 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         if let Some(wait) = self.gather_peers(b, false)? {
             return Ok(Step::Waiting(wait));
         }
-        if let Some(n) = self.node.frame_due(b) {
-            for peer in self.peers.clone() {
+        if self.learn_absences(b)? {
+            // A frame of an absent torus, committed after it was declared absent, is not to be taken in.
+            return Ok(Step::Worked);
+        }
+        for peer in self.peers.clone() {
+            if let Some(n) = self.node.frame_due(peer, b) {
                 self.log(peer, n)?;
             }
         }
@@ -61,25 +65,30 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Opens interval `b` of a predecessor again, with the intake that it had.
     pub(super) fn enter_replayed(&mut self) -> Result<Step, MemberError> {
         let b = self.node.boundary();
+        self.recall(b);
         if let Some(wait) = self.gather_peers(b, true)? {
             return Ok(Step::Waiting(wait));
         }
-        let positions = self.recorded_intake(b);
-        self.enter(positions)
+        let positions = self.recorded_positions.take();
+        self.enter(positions.unwrap_or(self.node.books().lane_positions))
     }
 
-    /// What the predecessor had read from the lanes at boundary `b`: the journal has all of it, as a record is appended
-    /// before the frame of its interval is committed. Returns the positions after it.
-    fn recorded_intake(&mut self, b: u64) -> [u64; LANES_MAX] {
-        let mut positions = self.node.books().lane_positions;
-        self.buffers.injected.clear();
-        let is_due = |record: &Record| match record {
-            Record::Intake { boundary, .. } | Record::Stop { boundary } => *boundary <= b,
-            Record::Mark { .. } => false,
-        };
+    /// What the predecessor had learnt, and read from the lanes, up to boundary `b`: the journal has all of it, as a record
+    /// is appended before the frame of its interval is committed.
+    fn recall(&mut self, b: u64) {
+        if self.recorded_positions.is_none() {
+            self.buffers.injected.clear();
+        }
+        let is_due = |record: &Record| record.boundary().is_some_and(|boundary| boundary <= b);
         while let Some(appended) = self.recorded.pop_front_if(|appended| is_due(&appended.record)) {
             self.journal_length = appended.end;
+            if let Some(change) = appended.record.change() {
+                self.node.apply(change);
+            }
             if let Record::Intake { lanes, injected, .. } = appended.record {
+                let positions = self
+                    .recorded_positions
+                    .get_or_insert(self.node.books().lane_positions);
                 positions
                     .iter_mut()
                     .zip(lanes)
@@ -87,7 +96,6 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
                 self.buffers.injected = injected;
             }
         }
-        positions
     }
 
     fn intake_record(&self, boundary: u64, positions: [u64; LANES_MAX]) -> Record {
@@ -101,11 +109,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     fn enter(&mut self, lane_positions: [u64; LANES_MAX]) -> Result<Step, MemberError> {
         let buffers = &self.buffers;
-        let due = self.node.frame_due(self.node.boundary()).is_some();
-        let is_peer = |torus: Torus| due && self.peers.contains(&torus);
-        let frames = Torus::ALL.map(|t| is_peer(t).then(|| &buffers.peer_frames[t.index()]));
+        let b = self.node.boundary();
+        let is_due = |torus: Torus| self.node.frame_due(torus, b).is_some();
+        let frames = Torus::ALL.map(|t| is_due(t).then(|| &buffers.peer_frames[t.index()]));
         let events = Torus::ALL.map(|t| {
-            if is_peer(t) {
+            if is_due(t) {
                 buffers.events[t.index()].as_slice()
             } else {
                 &[]
@@ -124,10 +132,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Copies the frames and strand ranges due at boundary `b` and verifies the copies.
     fn gather_peers(&mut self, b: u64, replay: bool) -> Result<Option<Wait>, MemberError> {
-        let Some(n) = self.node.frame_due(b) else {
-            return Ok(None);
-        };
         for peer in self.peers.clone() {
+            let Some(n) = self.node.frame_due(peer, b) else {
+                continue;
+            };
             match self.gather_peer(peer, n, replay) {
                 Found::Yes => self.complain(peer, None),
                 Found::NotYet => return Ok(Some(Wait::Frame(peer))),
@@ -162,14 +170,19 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let events = &mut self.buffers.events[i];
         events.clear();
         events.resize(count as usize, bytemuck::Zeroable::zeroed());
-        if region.strand_to_me.read(from, events) != frame.strand_hash(self.torus) {
+        let expected = frame.strand_hash(self.torus);
+        let held = region.hold_for_me.filter(|hold| hold.frames.head() > n);
+        let is_whole = region.strand_to_me.read(from, events) == expected
+            || held.is_some_and(|held| held.events.read(from, events) == expected);
+        if !is_whole {
             Found::Damaged
         } else {
             Found::Yes
         }
     }
 
-    /// Reads frame `n` of a peer into its buffer: from its ring; in replay also from either log of it.
+    /// Reads frame `n` of a peer into its buffer: from its ring, or from what the peer held for this torus while it was
+    /// absent; in replay also from either log of it.
     fn read_peer_frame(&mut self, peer: Torus, n: u64, replay: bool) -> Found {
         let frame = &mut self.buffers.peer_frames[peer.index()];
         let Some(region) = self.segment.peers[peer.index()].as_ref() else {
@@ -178,8 +191,14 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         match region.ring.read(peer, n, frame) {
             Ok(()) => return Found::Yes,
             Err(ReadError::NotYet { .. }) if !replay => return Found::NotYet,
-            Err(_) if !replay => return Found::Damaged,
             Err(_) => {}
+        }
+        let held = region.hold_for_me.map(|hold| hold.frames);
+        if held.is_some_and(|held| held.read(peer, n, frame).is_ok()) {
+            return Found::Yes;
+        }
+        if !replay {
+            return Found::Damaged;
         }
         let own_log = self.segment.own.logs[peer.index()]
             .as_ref()

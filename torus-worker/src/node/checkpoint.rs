@@ -4,6 +4,7 @@
 //! has a section, which it writes and reads itself; the kernel's is the last.
 
 use super::constraints::Constraints;
+use super::membership::Membership;
 use super::migrate::Migrations;
 use super::pace::Pace;
 use super::{Books, Calendar, LANES_MAX, Node};
@@ -20,13 +21,9 @@ const HEAD_WORDS: usize = 4;
 
 /// The largest checkpoint of a torus in words.
 pub fn words_max<M: Model>(world: &World, capacity: &Capacity) -> usize {
-    HEAD_WORDS
-        + Books::WORDS
-        + Constraints::WORDS
-        + Calendar::WORDS
-        + Pace::WORDS
-        + Migrations::WORDS_MAX
-        + Kernel::<M>::checkpoint_words_max(world, capacity)
+    let braid = Constraints::WORDS + Calendar::WORDS + Pace::WORDS;
+    let sections = Books::WORDS + braid + Migrations::WORDS_MAX + Membership::WORDS_MAX;
+    HEAD_WORDS + sections + Kernel::<M>::checkpoint_words_max(world, capacity)
 }
 
 /// Words of a checkpoint that are still to be read.
@@ -57,6 +54,14 @@ impl<'a> Words<'a> {
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
+
+    /// The error of a content that cannot be, at the word read last.
+    pub(super) fn wrong(&self, what: &'static str) -> LoadError {
+        LoadError::Content {
+            word: self.total - self.rest.len(),
+            what,
+        }
+    }
 }
 
 impl<M: Model> Node<M> {
@@ -69,6 +74,7 @@ impl<M: Model> Node<M> {
         self.calendar.save(out);
         self.pace.save(out);
         self.migrations.save(out);
+        self.membership.save(out);
         self.kernel.save(out);
     }
 
@@ -87,24 +93,27 @@ impl<M: Model> Node<M> {
         let calendar = self.calendar.load(&mut words)?;
         let pace = Pace::load(&mut words)?;
         let migrations = Migrations::load(&mut words)?;
+        let membership = Membership::load(&mut words, self.calendar.lag())?;
         self.kernel.load(words.rest)?;
         self.books = books;
         self.constraints = constraints;
         self.calendar = calendar;
         self.pace = pace;
         self.migrations = migrations;
+        self.membership = membership;
         Ok(journal_length)
     }
 }
 
 impl Books {
     /// Words of a checkpoint's section.
-    const WORDS: usize = 2 + 3 * 3 + LANES_MAX;
+    const WORDS: usize = 2 + 4 * 3 + LANES_MAX;
 
     fn save(&self, out: &mut Vec<u64>) {
         out.extend_from_slice(&[self.boundary, self.chain]);
         out.extend_from_slice(&self.sent);
         out.extend_from_slice(&self.received);
+        out.extend_from_slice(&self.refused);
         out.extend_from_slice(&self.peer_chains);
         out.extend_from_slice(&self.lane_positions);
     }
@@ -116,6 +125,7 @@ impl Books {
             chain,
             sent: words.array()?,
             received: words.array()?,
+            refused: words.array()?,
             peer_chains: words.array()?,
             lane_positions: words.array()?,
         })

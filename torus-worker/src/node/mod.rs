@@ -11,6 +11,7 @@ pub mod constraints;
 pub mod coupling;
 pub mod hold;
 mod intake;
+pub mod membership;
 pub mod migrate;
 pub mod pace;
 
@@ -22,12 +23,14 @@ use shm_layout::torus::Torus;
 
 pub use self::calendar::Calendar;
 pub use self::intake::{Injection, Intake};
+use crate::journal::Change;
 use crate::kernel::{Kernel, KernelError, Progress};
 use crate::model::{Coupling, Model};
 use command::{COMMAND_LANE, Command};
 use constraints::Constraints;
 use coupling::Gain;
 use hold::Verdicts;
+use membership::Membership;
 use migrate::Migrations;
 use pace::Pace;
 
@@ -100,6 +103,7 @@ pub struct Node<M: Model> {
     verdicts: Verdicts,
     /// The same holds of the violations found there.
     violations: u64,
+    membership: Membership,
     faces: Vec<i32>,
 }
 
@@ -112,6 +116,8 @@ pub struct Books {
     pub sent: [u64; 3],
     /// Events taken in from each peer so far; the position in its strand.
     pub received: [u64; 3],
+    /// Events for each peer that came back so far, because it was absent.
+    pub refused: [u64; 3],
     /// The read position of each lane.
     pub lane_positions: [u64; LANES_MAX],
     /// The digest chain over the own frames.
@@ -138,6 +144,7 @@ impl<M: Model> Node<M> {
             balance_percent: config.balance_percent,
             verdicts: Default::default(),
             violations: 0,
+            membership: Membership::new(config.lag.into()),
             faces,
         }
     }
@@ -181,16 +188,39 @@ impl<M: Model> Node<M> {
         self.calendar
     }
 
-    /// The frame of its peers that this torus takes in at boundary `b`, if there is one.
-    pub fn frame_due(&self, b: u64) -> Option<u64> {
-        (self.tori > 1)
-            .then(|| b.checked_sub(self.calendar.lag()))
-            .flatten()
+    /// Who is absent, as far as this torus knows.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Notes that a torus is absent from a boundary; says whether that is new.
+    pub fn note_absence(&mut self, torus: Torus, from: u64) -> bool {
+        self.membership.note_absence(torus, from)
+    }
+
+    /// Notes that a torus takes part again from an interval; says whether that is new.
+    pub fn note_rejoin(&mut self, torus: Torus, interval: u64) -> bool {
+        self.membership.note_rejoin(torus, interval)
+    }
+
+    /// Applies a change of membership that a journal records.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Absence(torus, from) => self.note_absence(torus, from),
+            Change::Rejoin(torus, interval) => self.note_rejoin(torus, interval),
+        };
+    }
+
+    /// The frame of `peer` that this torus takes in at boundary `b`, if there is one.
+    pub fn frame_due(&self, peer: Torus, b: u64) -> Option<u64> {
+        let n = b.checked_sub(self.calendar.lag())?;
+        let is_due = peer != self.torus && peer.index() < usize::from(self.tori);
+        (is_due && self.membership.takes(self.torus, peer, n)).then_some(n)
     }
 
     /// Whether `peer` takes in what is emitted for it in interval `n`.
-    pub fn reaches(&self, peer: Torus, _n: u64) -> bool {
-        peer != self.torus && peer.index() < usize::from(self.tori)
+    pub fn reaches(&self, peer: Torus, n: u64) -> bool {
+        self.membership.takes(peer, self.torus, n)
     }
 
     /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval.
@@ -200,7 +230,6 @@ impl<M: Model> Node<M> {
     /// state is then no longer defined.
     pub fn enter(&mut self, intake: &Intake<'_>) -> Result<(), NodeError> {
         let b = self.books.boundary;
-        self.kernel.begin_interval(self.calendar.remote_floor(b));
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()] {
                 self.verify(peer, frame, intake.events[peer.index()])?;
@@ -208,6 +237,9 @@ impl<M: Model> Node<M> {
         }
         self.adapt(&intake.frames)?;
         let mut corrected = false;
+        let refusing = Torus::ALL.map(|peer| !self.reaches(peer, b));
+        self.kernel
+            .begin_interval(self.calendar.remote_floor(b), refusing);
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()].filter(|frame| frame.has_projection()) {
                 corrected |= self.couple(peer, frame)?;
@@ -266,7 +298,12 @@ impl<M: Model> Node<M> {
             return Err(self.foreign(what));
         }
         self.books.received[peer.index()] = received;
-        let expected = chain(self.books.peer_chains[peer.index()], frame);
+        let follows = due.is_none_or(|n| n == 0 || self.membership.takes(self.torus, peer, n - 1));
+        let expected = match follows {
+            true => chain(self.books.peer_chains[peer.index()], frame),
+            // The frames before it were nobody's to read: the chain is taken up again where it stands.
+            false => frame.chain(),
+        };
         if frame.chain() != expected {
             let (from, interval, found) = (peer.letter(), frame.interval(), frame.chain());
             return Err(NodeError::Chain {
@@ -277,16 +314,20 @@ impl<M: Model> Node<M> {
             });
         }
         self.books.peer_chains[peer.index()] = expected;
+        for torus in Torus::ALL {
+            self.membership.note_rejoin(torus, frame.rejoin(torus));
+        }
         Ok(())
     }
 
     /// Couple boundaries: a corrective event for each face cell that differs by more than the tolerance; of a conserved
     /// quantity, the counter-entry goes to the projecting torus. Returns whether there was one.
     fn couple(&mut self, peer: Torus, frame: &Frame) -> Result<bool, NodeError> {
-        if M::COUPLING == Coupling::None {
+        let b = self.books.boundary;
+        // An exchange whose other half cannot reach the projecting torus does not take place.
+        if M::COUPLING == Coupling::None || (M::COUPLING == Coupling::Conserved && !self.reaches(peer, b)) {
             return Ok(false);
         }
-        let b = self.books.boundary;
         let mut corrected = false;
         let mut face = std::mem::take(&mut self.faces);
         frame.read_face(&mut face);
@@ -392,6 +433,11 @@ impl<M: Model> Node<M> {
             frame.set_received(peer, self.books.received[peer.index()]);
             frame.set_strand_end(peer, self.books.sent[peer.index()]);
             frame.set_strand_hash(peer, hash::events(events));
+            self.books.refused[peer.index()] += self.kernel.refused(peer);
+            frame.set_refused(peer, self.books.refused[peer.index()]);
+        }
+        for torus in Torus::ALL {
+            frame.set_rejoin(torus, self.membership.last_rejoin(torus));
         }
         frame.set_lane_positions(&self.books.lane_positions);
         self.constraints.publish(frame);
@@ -405,12 +451,14 @@ impl<M: Model> Node<M> {
         self.calendar.advance(n + 1);
     }
 
-    /// The digest of the whole state: the kernel's, and the books'.
+    /// The digest of the whole state: the kernel's, and the books'. Who is absent is not in it: a torus may learn that at
+    /// the very boundary at which a run ends, and what follows from it shows in the books.
     pub fn state_digest(&self) -> u64 {
         let books = &self.books;
         let mut words = vec![self.kernel.state_digest(), books.boundary, books.chain];
         words.extend_from_slice(&books.sent);
         words.extend_from_slice(&books.received);
+        words.extend_from_slice(&books.refused);
         words.extend_from_slice(&books.peer_chains);
         words.extend_from_slice(&books.lane_positions);
         self.constraints.digest_into(&mut words);

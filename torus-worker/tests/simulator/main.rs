@@ -3,6 +3,7 @@
 //! Every run ends in the digests of its oracle, the same configuration and journals executed uncrashed in one process.
 //! Random parts print their seed; `BRAID_SEED=n cargo test …` repeats them.
 
+mod absences;
 mod canary;
 mod commands;
 mod random;
@@ -45,7 +46,8 @@ pub fn small<M: Model>(lag: u32, parameters: &[(&str, &str)], script: Option<&st
     config
 }
 
-fn phold(lag: u32) -> RunConfig {
+/// A small `phold` with remote events.
+pub fn phold(lag: u32) -> RunConfig {
     small::<Phold>(
         lag,
         &[("population", "48"), ("remote", "0.3"), ("max_delay", "8")],
@@ -53,14 +55,16 @@ fn phold(lag: u32) -> RunConfig {
     )
 }
 
-fn heat(lag: u32) -> RunConfig {
+/// A small `heat`.
+pub fn heat(lag: u32) -> RunConfig {
     small::<Heat>(lag, &[("hot", "100000")], None)
 }
 
 const SCRIPT: &str = "process A:0 0 0\nprocess B:1 1 1\nedge A:0 0 0 B:1 1 1 3\nedge B:1 1 1 C:2 2 2 5\n\
                       edge C:2 2 2 A:0 0 0 2\nedge A:0 0 0 A:0 1 0 4\ninject A:0 0 0 A:0 0 0 7\n";
 
-fn cascade(lag: u32) -> RunConfig {
+/// A small `cascade` over three tori.
+pub fn cascade(lag: u32) -> RunConfig {
     small::<Cascade>(lag, &[], Some(SCRIPT))
 }
 
@@ -84,7 +88,7 @@ fn slow_phold(lag: u32) -> RunConfig {
 }
 
 /// Runs a plan and holds its outcome against the oracle.
-fn exact<M: Model>(config: &RunConfig, plan: &Plan) -> Outcome {
+pub fn exact<M: Model>(config: &RunConfig, plan: &Plan) -> Outcome {
     let outcome = run::<M, MemoryJournal>(config, plan).unwrap_or_else(|error| panic!("{error}\n{plan:?}"));
     assert_eq!(outcome.digests, outcome.oracle, "{plan:?}");
     assert_eq!(outcome.digests.len(), usize::from(config.tori), "{plan:?}");
@@ -212,7 +216,7 @@ fn a_successor_killed_at_every_point_of_its_recovery_leaves_the_next_one_nothing
 }
 
 /// A random plan: several deaths of every torus, with or without companions, injections and a stop.
-fn random_plan(random: &mut Random) -> Plan {
+pub fn random_plan(random: &mut Random) -> Plan {
     let mut plan = Plan::calm(random.next());
     for deaths in &mut plan.deaths {
         *deaths = (0..random.below(8)).map(|_| 1 + random.below(400)).collect();

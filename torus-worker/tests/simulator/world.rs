@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use shm_layout::config::RunConfig;
+use shm_layout::config::{OnLoss, RunConfig};
 use shm_layout::frame::Frame;
 use shm_layout::heap::HeapSegment;
 use shm_layout::layout::Part;
@@ -13,6 +13,7 @@ use shm_layout::sync::Ordering;
 use shm_layout::torus::Torus;
 use torus_worker::in_process::{Digests, InProcess};
 use torus_worker::journal::{Journal, MemoryJournal, header, parse};
+use torus_worker::member::declare::absence_of;
 use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step};
 use torus_worker::model::Model;
 use torus_worker::node::command::{COMMAND_LANE, Command};
@@ -87,6 +88,8 @@ pub enum Act {
     EverythingDies,
     /// Everything dies at once, and is resumed in a larger segment.
     EverythingDiesAndGrows,
+    /// A torus dies and is held away for so many steps; the others go on without it if they may.
+    HeldAway(Torus, u64),
 }
 
 /// Damage to the memory of a torus at its death.
@@ -132,6 +135,10 @@ pub struct Outcome {
     pub killed: u64,
     /// Events that clients injected, and that the journals hold.
     pub injected: [u64; 2],
+    /// Absences that were declared, and returns that were announced.
+    pub absences: [u64; 2],
+    /// Events that came back from absent tori.
+    pub refused: u64,
     /// The boundary at which the run ended.
     pub boundary: u64,
     /// Successors that took their region over, and that had to begin again because their predecessor had still written.
@@ -206,7 +213,10 @@ struct Sim<'p, M: Model, J: JournalKind> {
     finished: Vec<bool>,
     /// The step at which a dead torus gets its successor.
     successor_at: Vec<u64>,
+    /// The step at which a dead torus is declared absent.
+    absent_at: Vec<u64>,
     injected: u64,
+    absences: u64,
     acknowledged_head: Vec<u64>,
 }
 
@@ -239,7 +249,9 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         incarnations: vec![0; tori],
         finished: vec![false; tori],
         successor_at: vec![0; tori],
+        absent_at: vec![u64::MAX; tori],
         injected: 0,
+        absences: 0,
         acknowledged_head: vec![0; tori],
     };
     sim.execute()?;
@@ -260,6 +272,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             if let Some((_, act)) = acts.next_if(|(at, _)| *at <= step) {
                 self.act(*act, step)?;
             }
+            self.declare_absences(step);
             let i = self.random.below(self.members.len() as u64) as usize;
             if !self.finished[i] {
                 self.step(i, step)?;
@@ -295,12 +308,37 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                 self.resumes_at_end = true;
             }
             Act::EverythingDies => self.resume(now),
+            Act::HeldAway(torus, steps) => {
+                let i = torus.index();
+                if !self.finished[i] {
+                    self.members[i] = None;
+                    self.successor_at[i] = now + steps;
+                    self.absent_at[i] = now + self.random.below(100);
+                }
+            }
             Act::EverythingDiesAndGrows => {
                 self.resume(now);
                 self.grow()?;
             }
         }
         Ok(())
+    }
+
+    /// What the supervisor does about a torus that stays away: it declares it absent, as long as somebody is left.
+    fn declare_absences(&mut self, now: u64) {
+        let supervisor = self.segment.supervisor();
+        for (i, torus) in Torus::of_run(self.config.tori).iter().enumerate() {
+            if now < self.absent_at[i] || self.members[i].is_some() {
+                continue;
+            }
+            self.absent_at[i] = u64::MAX;
+            let log = supervisor.memberships.reader();
+            let entry = absence_of(*torus, &supervisor.regions, log, self.config, now);
+            if let Some(entry) = entry.filter(|_| self.config.on_loss == OnLoss::Degrade) {
+                supervisor.memberships.append(&entry).expect("a short run");
+                self.absences += 1;
+            }
+        }
     }
 
     /// Whoever lives dies; a new supervisor clears the stop, and the successors come in any order.
@@ -582,6 +620,13 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                 state,
             })
         };
+        let nodes = || self.members.iter().flatten().map(Member::node);
+        let refused = nodes().map(|node| node.books().refused.iter().sum::<u64>()).sum();
+        let returned = |node: &torus_worker::node::Node<M>| {
+            let absences = node.membership().absences().iter();
+            absences.filter(|absence| absence.rejoins.is_some()).count() as u64
+        };
+        let returns = nodes().map(returned).max().unwrap_or(0);
         let fate = std::mem::take(&mut *self.fate.borrow_mut());
         Ok(Outcome {
             digests: self.members.iter().filter_map(digests).collect(),
@@ -593,6 +638,8 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             reached: fate.reached,
             killed: fate.killed,
             injected: [self.injected, journaled],
+            absences: [self.absences, returns],
+            refused,
             boundary,
             successions: self.successions,
         })
