@@ -40,6 +40,9 @@ pub enum Command {
     /// Kill the worker of a torus (to see it come back), or send it another signal
     #[command(after_help = help::KILL)]
     Kill(KillArgs),
+    /// Let the worker of a torus that is held away be replaced again
+    #[command(after_help = help::RELEASE)]
+    Release(ReleaseArgs),
     /// Wait until a run is ready, has recovered, or is finished
     #[command(after_help = help::WAIT)]
     Wait(WaitArgs),
@@ -159,9 +162,24 @@ pub struct StartArgs {
     /// Percent of the run time that checkpoints and mirrors may take, 0.1 to 100 [default: 2]
     #[arg(long, value_name = "PERCENT", value_parser = parse::permille, help_heading = "Process")]
     pub checkpoint_budget: Option<u32>,
+    /// What the others do while a torus is away: wait for it, or go on without it until it returns [default: wait]
+    #[arg(long, value_name = "WHAT", value_enum, help_heading = "Simulation")]
+    pub on_loss: Option<OnLossArg>,
+    /// How long a torus is away before the others go on without it [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, help_heading = "Process")]
+    pub degrade_after: Option<Duration>,
     /// (internal) This process is the background half of --detach
     #[arg(long, hide = true)]
     pub in_background: bool,
+}
+
+/// What the others do while a torus is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnLossArg {
+    /// They wait, so that the run is exactly the one in which nothing was lost
+    Wait,
+    /// They go on from one agreed boundary; what they send to it comes back to the model
+    Degrade,
 }
 
 /// Options of `status`.
@@ -264,6 +282,20 @@ pub struct KillArgs {
     /// The signal, by name or number
     #[arg(long, value_name = "SIGNAL", value_parser = parse::signal, default_value = "KILL")]
     pub signal: i32,
+    /// Keep the torus away: its worker is not replaced until `release`, or until the run is resumed
+    #[arg(long)]
+    pub hold: bool,
+    /// Which run
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// Options of `release`.
+#[derive(Debug, Clone, Args)]
+pub struct ReleaseArgs {
+    /// The torus: A, B or C
+    #[arg(value_parser = parse::torus)]
+    pub torus: Torus,
     /// Which run
     #[command(flatten)]
     pub target: TargetArgs,

@@ -16,7 +16,7 @@ pub enum Exit {
     NotRunning = 3,
     /// There is no run of that name.
     NoSuchRun = 4,
-    /// Reserved: a torus is absent from the run.
+    /// A torus is absent from the run, or was left behind at its end.
     Degraded = 5,
     /// `verify`: the re-execution differs from what the run committed.
     VerifyDiffers = 6,
@@ -40,7 +40,7 @@ Exit codes:
   2  usage: a wrong option, value, script line or model parameter; nothing was changed
   3  the run is not running
   4  there is no such run
-  5  degraded (reserved)
+  5  degraded: a torus is absent, or was left behind at the end
   6  verify: the re-execution differs
   7  timed out
   8  already running";

@@ -79,12 +79,25 @@ pub const KILL: &str = "\
 Examples:
   braid-supervisor kill A && braid-supervisor wait --for recovered
   braid-supervisor kill B --signal STOP                    a hang; the supervisor replaces the worker
+  braid-supervisor kill B --hold                           B stays away until `release B`
 
 Exit codes:
   0  signalled
   1  failed
   2  usage
   3  the torus has no living worker
+  4  no such run";
+
+/// What `release --help` ends with.
+pub const RELEASE: &str = "\
+Examples:
+  braid-supervisor kill B --hold && sleep 5 && braid-supervisor release B
+
+Exit codes:
+  0  the torus may come back (also if it was not held)
+  1  failed
+  2  usage
+  3  the run has no supervisor that would start a worker
   4  no such run";
 
 /// What `wait --help` ends with.

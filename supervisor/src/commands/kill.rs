@@ -18,13 +18,29 @@ use crate::watchdog::adopt;
 pub fn run(args: &KillArgs) -> Result<Exit, CommandError> {
     let file = Target::of(&args.target)?.open()?;
     check_torus(&file, args.torus)?;
-    let pid = match ask_supervisor(&file, args)? {
-        Some(pid) => pid,
-        None => signal_here(&file, args)?,
-    };
     let (signal, torus) = (show::signal(args.signal), args.torus);
+    let pid = match ask_supervisor(&file, args)? {
+        Asked::Signalled(pid) => pid,
+        Asked::Held => {
+            output::message(&format!("torus {torus} has no living worker; it is held away"));
+            return Ok(Exit::Done);
+        }
+        Asked::NoSupervisor if args.hold => {
+            return Err(CommandError::NotRunning(format!(
+                "the run {} has no supervisor, so nobody replaces a worker and nothing can be held; kill it without \
+                 --hold",
+                file.config().name
+            )));
+        }
+        Asked::NoSupervisor => signal_here(&file, args)?,
+    };
+    let held = if args.hold {
+        "; it is held away until `release`"
+    } else {
+        ""
+    };
     output::message(&format!(
-        "sent {signal} to process {pid}, the worker of torus {torus}"
+        "sent {signal} to process {pid}, the worker of torus {torus}{held}"
     ));
     Ok(Exit::Done)
 }
@@ -44,20 +60,31 @@ pub fn check_torus(file: &SegmentFile, torus: Torus) -> Result<(), CommandError>
     )))
 }
 
-/// The process that the supervisor signalled; `None` without a supervisor.
-fn ask_supervisor(file: &SegmentFile, args: &KillArgs) -> Result<Option<u32>, CommandError> {
+/// What became of asking the supervisor.
+enum Asked {
+    /// It signalled this process.
+    Signalled(u32),
+    /// There was nobody to signal; the torus is held away.
+    Held,
+    /// There is none.
+    NoSupervisor,
+}
+
+fn ask_supervisor(file: &SegmentFile, args: &KillArgs) -> Result<Asked, CommandError> {
     let request = Request::Kill {
         torus: args.torus.index() as u8,
         signal: args.signal,
+        hold: args.hold,
     };
     match ask(file.path(), &request) {
-        Ok(Response::Killed { pid, .. }) => Ok(Some(pid)),
+        Ok(Response::Killed { pid, .. }) => Ok(Asked::Signalled(pid)),
+        Ok(Response::NoWorker) if args.hold => Ok(Asked::Held),
         Ok(Response::NoWorker) => Err(nobody(file, args.torus)),
         Ok(Response::Refused(why)) => Err(CommandError::Failed(why)),
         Ok(other) => Err(CommandError::Failed(format!(
             "the supervisor answered {other:?}, which is no answer to this"
         ))),
-        Err(AskError::Nobody) => Ok(None),
+        Err(AskError::Nobody) => Ok(Asked::NoSupervisor),
         Err(error) => Err(error.into()),
     }
 }

@@ -7,6 +7,7 @@ mod constrain;
 mod inject;
 mod kill;
 mod ls;
+mod release;
 mod run_script;
 mod send;
 mod start;
@@ -28,6 +29,7 @@ pub fn run(command: Command) -> Exit {
         Command::Inject(args) => inject::run(&args),
         Command::Constrain(args) => constrain::run(&args),
         Command::Kill(args) => kill::run(&args),
+        Command::Release(args) => release::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Verify(args) => verify::run(&args),

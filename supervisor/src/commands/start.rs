@@ -44,10 +44,11 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
     } else {
         output::data(&summary::summary(&report, whole));
     }
-    Ok(if end == RunEnd::Failed {
-        Exit::Failed
-    } else {
-        Exit::Done
+    let left_behind = report.tori.iter().any(|torus| torus.absence.is_some());
+    Ok(match end {
+        RunEnd::Failed => Exit::Failed,
+        RunEnd::Finished | RunEnd::Stopped if left_behind => Exit::Degraded,
+        RunEnd::Finished | RunEnd::Stopped => Exit::Done,
     })
 }
 

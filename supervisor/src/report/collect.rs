@@ -11,6 +11,7 @@ use shm_layout::status::{Phase, StatusReader};
 use shm_layout::stop::NO_STOP;
 use shm_layout::sys::clock;
 
+use super::absence;
 use super::constraints;
 use super::recovery::{Recovery, from_record};
 use super::run::{
@@ -36,7 +37,11 @@ pub fn collect(file: &SegmentFile) -> Result<RunReport, CommandError> {
 
 fn report(file: &SegmentFile, segment: &ReaderSegment<'_>, life: Life) -> RunReport {
     let (config, control) = (file.config(), segment.control);
-    let (state, reason) = state(config, &control, life);
+    let absences = absence::of_run(segment);
+    let (state, reason) = match state(config, &control, life) {
+        (RunState::Running, _) if absences.iter().any(Option::is_some) => (RunState::Degraded, None),
+        known => known,
+    };
     let recoveries = control.recoveries();
     let tori = segment.regions.iter().map(|region| {
         let of_torus = recoveries
@@ -44,7 +49,10 @@ fn report(file: &SegmentFile, segment: &ReaderSegment<'_>, life: Life) -> RunRep
             .filter(|record| record.torus == region.torus)
             .map(from_record)
             .collect();
-        torus(file, &control, region, of_torus, state)
+        TorusReport {
+            absence: absences[region.torus.index()],
+            ..torus(file, &control, region, of_torus, state)
+        }
     });
     let supervisor = (life == Life::Supervised).then(|| SupervisorReport {
         pid: control.supervisor_pid() as u32,
@@ -164,6 +172,8 @@ fn torus(
         constraints: frame
             .as_ref()
             .map_or(Vec::new(), |frame| constraints::of_torus(frame, status)),
+        absence: None,
+        refused: frame.as_ref().map(absence::refused).unwrap_or_default(),
         checkpoints: checkpoints(status),
         memory: MemoryReport {
             resident_bytes: pid.and_then(resident_bytes),

@@ -18,6 +18,7 @@ pub fn status(report: &RunReport) -> String {
     if report.tori.iter().any(|torus| !torus.constraints.is_empty()) {
         out.push_str(&constraints::listing(report));
     }
+    out.push_str(&absences(report));
     out.push_str(&digests(report));
     out.push_str(&format!(
         "segment {} ({}, {} allocated)\nlog     {}\n",
@@ -61,6 +62,34 @@ fn adapted(report: &RunReport) -> String {
         Some(now) => format!(", now {now}"),
         None => String::new(),
     }
+}
+
+/// Who is absent, and what came back; nothing if nobody ever was.
+pub fn absences(report: &RunReport) -> String {
+    let mut out = String::new();
+    for torus in &report.tori {
+        if let Some(absence) = torus.absence {
+            let now_ns = shm_layout::sys::clock::realtime_ns();
+            let since = show::span(now_ns.saturating_sub(absence.since_unix_ns));
+            let next = match (absence.rejoins_at, absence.held) {
+                (Some(interval), _) => format!("takes part again from interval {interval}"),
+                (None, true) => format!("held away; `release {}` brings it back", torus.torus),
+                (None, false) => "its return is not announced yet".to_owned(),
+            };
+            out.push_str(&format!(
+                "{}  absent from boundary {}, for {since}; {next}\n",
+                torus.torus, absence.from_boundary
+            ));
+        }
+        for (to, count) in &torus.refused {
+            let count = show::count(*count);
+            out.push_str(&format!(
+                "{}  {count} events for {to} came back while {to} or {} was absent\n",
+                torus.torus, torus.torus
+            ));
+        }
+    }
+    out
 }
 
 fn titles() -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What is known of a run, as one value: read from the segment, shown as JSON, as a table, or as the summary.
 
+mod absence;
 pub mod collect;
 pub mod constraints;
 pub mod human;

@@ -16,7 +16,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub enum RunState {
     /// It starts, runs, or recovers.
     Running,
-    /// Reserved: a torus is recorded absent.
+    /// A torus is absent, and the others go on without it.
     Degraded,
     /// It reached its end.
     Finished,
@@ -164,12 +164,29 @@ pub struct TorusReport {
     pub state_digest: Option<String>,
     /// Its recoveries, oldest first, as far as the log reaches back.
     pub recoveries: Vec<Recovery>,
+    /// Its absence, while it has not returned; null otherwise.
+    pub absence: Option<AbsenceReport>,
+    /// Events that came back to its model because the torus that they were for was absent, by that torus.
+    pub refused: BTreeMap<char, u64>,
     /// The constraints that bind it.
     pub constraints: Vec<ConstraintReport>,
     /// Its checkpoints.
     pub checkpoints: CheckpointReport,
     /// Its memory.
     pub memory: MemoryReport,
+}
+
+/// The absence of a torus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AbsenceReport {
+    /// The first boundary that the others entered without it.
+    pub from_boundary: u64,
+    /// Wall-clock time since when, in nanoseconds since 1970.
+    pub since_unix_ns: u64,
+    /// The first interval in which it takes part again; null until that is announced.
+    pub rejoins_at: Option<u64>,
+    /// Whether it is held away until it is released.
+    pub held: bool,
 }
 
 /// The checkpoints of a torus, by its present worker.
@@ -261,6 +278,8 @@ pub(crate) mod tests {
             history_digest: Some("00000000000000aa".into()),
             state_digest: Some("00000000000000bb".into()),
             recoveries: vec![super::super::recovery::tests::sample()],
+            absence: None,
+            refused: [('B', 3)].into(),
             constraints: Vec::new(),
             checkpoints: CheckpointReport {
                 boundary: 9,

@@ -31,6 +31,7 @@ pub fn summary(report: &RunReport, whole: bool) -> String {
     for torus in &report.tori {
         out.push_str(&format!("  {}  {}\n", torus.torus, show::count(torus.events)));
     }
+    out.push_str(&human::absences(report));
     let digests = human::digests(report);
     if !digests.is_empty() {
         out.push_str("digests:\n");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages. A supervisor answers another version with [`Response::Refused`].
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// A message with the version it was written for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,13 @@ pub enum Request {
         torus: u8,
         /// The signal's number.
         signal: i32,
+        /// Whether the worker is not to be replaced until the torus is released.
+        hold: bool,
+    },
+    /// Let the worker of a torus that is held away be replaced again.
+    Release {
+        /// The torus, 0 to 2.
+        torus: u8,
     },
     /// Put a command that changes the simulated state into the supervisor's lane.
     Command {
@@ -56,6 +63,11 @@ pub enum Response {
         pid: u32,
         /// The incarnation of that process.
         incarnation: u64,
+    },
+    /// The torus may be replaced.
+    Released {
+        /// Whether it was held away.
+        was_held: bool,
     },
     /// There is no living worker to signal.
     NoWorker,
@@ -129,7 +141,12 @@ mod tests {
         for request in [
             Request::Ping,
             Request::Stop,
-            Request::Kill { torus: 2, signal: 9 },
+            Request::Kill {
+                torus: 2,
+                signal: 9,
+                hold: true,
+            },
+            Request::Release { torus: 1 },
             Request::Command {
                 torus: 1,
                 entry: [u64::MAX, 0, 3, 1],

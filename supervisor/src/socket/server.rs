@@ -142,10 +142,26 @@ mod tests {
         let mut server = ControlServer::bind(&path).unwrap();
         assert!(ControlServer::bind(&path).is_err(), "one address, one server");
         let asked = std::thread::scope(|scope| {
-            let asking = scope.spawn(|| ask(&path, &Request::Kill { torus: 1, signal: 9 }));
+            let asking = scope.spawn(|| {
+                ask(
+                    &path,
+                    &Request::Kill {
+                        torus: 1,
+                        signal: 9,
+                        hold: false,
+                    },
+                )
+            });
             while !asking.is_finished() {
                 server.serve(0, |request| {
-                    assert_eq!(request, Request::Kill { torus: 1, signal: 9 });
+                    assert_eq!(
+                        request,
+                        Request::Kill {
+                            torus: 1,
+                            signal: 9,
+                            hold: false
+                        }
+                    );
                     Response::Killed {
                         pid: 5,
                         incarnation: 2,

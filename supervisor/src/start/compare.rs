@@ -42,6 +42,12 @@ pub fn differences(
         &draft.tolerance,
         &stored.tolerance,
     );
+    found.debug(
+        "--on-loss",
+        args.on_loss.is_some(),
+        &draft.on_loss,
+        &stored.on_loss,
+    );
     found.parameters(args, stored);
     if args.script.is_some() && draft.script != stored.script {
         found
@@ -62,6 +68,9 @@ pub fn differences(
             &draft.time_limit_ns,
             &stored.time_limit_ns,
         );
+        let after = (&draft.degrade_after_ms, &stored.degrade_after_ms);
+        let given = args.degrade_after.is_some();
+        found.option("--degrade-after (ms)", given, after.0, after.1);
         let hang = (&draft.hang_timeout_ms, &stored.hang_timeout_ms);
         found.option("--hang-timeout (ms)", args.hang_timeout.is_some(), hang.0, hang.1);
         let budget = (
@@ -84,6 +93,9 @@ pub fn grown(args: &StartArgs, draft: &RunConfig, stored: &RunConfig) -> RunConf
     config.capacity.lanes = args.lanes.map_or(stored.capacity.lanes, |_| draft.capacity.lanes);
     if args.limit.is_some() {
         config.time_limit_ns = draft.time_limit_ns;
+    }
+    if args.degrade_after.is_some() {
+        config.degrade_after_ms = draft.degrade_after_ms;
     }
     if args.hang_timeout.is_some() {
         config.hang_timeout_ms = draft.hang_timeout_ms;

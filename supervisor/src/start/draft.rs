@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use shm_layout::config::{Capacity, OnLoss, RunConfig, WorkerBinary};
 use torus_worker::script::Script;
 
-use crate::cli::StartArgs;
+use crate::cli::{OnLossArg, StartArgs};
 use crate::error::CommandError;
 use crate::target::DEFAULT_NAME;
 
@@ -71,8 +71,13 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
             version: String::new(),
         },
         run_id,
-        on_loss: OnLoss::Wait,
-        degrade_after_ms: DEFAULT_DEGRADE_AFTER_MS,
+        on_loss: match args.on_loss {
+            Some(OnLossArg::Degrade) => OnLoss::Degrade,
+            Some(OnLossArg::Wait) | None => OnLoss::Wait,
+        },
+        degrade_after_ms: args
+            .degrade_after
+            .map_or(DEFAULT_DEGRADE_AFTER_MS, |limit| limit.as_millis() as u64),
         adaptive: args.adaptive,
         balance_percent: None,
         scrub: false,

@@ -225,6 +225,10 @@ pub fn slots(launch: &Launch, segment: &shm_layout::segment::SupervisorSegment<'
     if launch.origin == Origin::Adopted {
         return adopt::slots(&launch.file, segment, config);
     }
+    for torus in Torus::ALL {
+        // Whoever was held away comes back with the others.
+        segment.control.set_held(torus, 0);
+    }
     let tori = Torus::ALL.into_iter().take(config.tori.into());
     tori.zip(&segment.regions)
         .map(|(torus, region)| {

@@ -8,6 +8,7 @@
 //! deadline. When
 //! nothing happens it wakes a few times per hang timeout, to look at three heartbeats.
 
+mod absence;
 pub mod adopt;
 mod binary;
 pub mod complaints;
@@ -163,6 +164,7 @@ impl<'s> Watchdog<'s> {
             self.settle_recoveries();
             self.tend_standby();
             self.pursue_stop();
+            self.leave_behind();
             self.show_progress();
             if self.slots.iter().all(|slot| slot.state == State::Over) {
                 return Ok(self.end());

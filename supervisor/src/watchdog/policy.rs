@@ -4,7 +4,7 @@
 /// Pause before the second fruitless restart; doubles from there.
 const FIRST_PAUSE_NS: u64 = 10_000_000;
 /// The pauses grow no longer than this.
-const LONGEST_PAUSE_NS: u64 = 1_000_000_000;
+pub const LONGEST_PAUSE_NS: u64 = 1_000_000_000;
 /// So many fruitless deaths in a row by the worker's own fault, and the run has failed.
 const FAULTS_MAX: u32 = 10;
 /// The first costs no pause: one death during a recovery is nothing unusual.

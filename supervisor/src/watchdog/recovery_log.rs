@@ -77,6 +77,8 @@ impl Watchdog<'_> {
         if open.record.caught_up_ns != 0 {
             let done = *open;
             slot.recovery = None;
+            slot.away_since_ns = 0;
+            slot.gave_up = false;
             self.settling.push(done);
         }
     }

@@ -32,7 +32,8 @@ impl Watchdog<'_> {
                     boundary: self.post.segment.control.reader().stop_at(),
                 }
             }
-            Request::Kill { torus, signal } => self.signal_worker(torus, signal),
+            Request::Kill { torus, signal, hold } => self.signal_worker(torus, signal, hold),
+            Request::Release { torus } => self.release_torus(torus),
             Request::Command { torus, entry } => self.queue_command(torus, bytemuck::cast(entry)),
         }
     }
@@ -65,11 +66,16 @@ impl Watchdog<'_> {
         }
     }
 
-    fn signal_worker(&mut self, torus: u8, signal: i32) -> Response {
+    fn signal_worker(&mut self, torus: u8, signal: i32, hold: bool) -> Response {
         let index = usize::from(torus);
         let Some(slot) = self.slots.get(index) else {
             return Response::Refused(format!("this run has {} tori", self.slots.len()));
         };
+        if hold {
+            // Before the signal: the death must not be answered with a successor.
+            self.hold(slot.torus);
+        }
+        let slot = &self.slots[index];
         let Some(process) = slot.process.as_ref().filter(|_| slot.exists()) else {
             return Response::NoWorker;
         };
@@ -82,10 +88,20 @@ impl Watchdog<'_> {
             };
         }
         let (pid, incarnation, torus) = (process.pid, slot.incarnation, slot.torus);
-        if ends {
+        if ends && !hold {
             self.expect_successor(torus, incarnation);
         }
         Response::Killed { pid, incarnation }
+    }
+
+    fn release_torus(&mut self, torus: u8) -> Response {
+        let index = usize::from(torus);
+        match index < self.slots.len() {
+            true => Response::Released {
+                was_held: self.release(index),
+            },
+            false => Response::Refused(format!("this run has {} tori", self.slots.len())),
+        }
     }
 
     /// From here on the torus counts as recovering, so that who waits for that does not return too early.

@@ -53,6 +53,14 @@ pub struct Slot {
     pub fault: Option<Fault>,
     /// When the successor may start, CLOCK_MONOTONIC in ns.
     pub restart_ns: u64,
+    /// Since when no worker of this torus has got anywhere, CLOCK_MONOTONIC in ns; 0: one has.
+    pub away_since_ns: u64,
+    /// The next look at whether it is to be declared absent.
+    pub absence_look_ns: u64,
+    /// It died so often without progress that the run would have been given up, but the others go on without it.
+    pub gave_up: bool,
+    /// The run ended without it.
+    pub left_behind: bool,
     /// When the region lock was first found held by nobody who lives; 0: not so.
     pub lock_held_since_ns: u64,
     /// When the death was seen.
@@ -82,6 +90,10 @@ impl Slot {
             not_started: None,
             fault: None,
             restart_ns: 0,
+            away_since_ns: 0,
+            absence_look_ns: 0,
+            gave_up: false,
+            left_behind: false,
             lock_held_since_ns: 0,
             detected_ns: 0,
             best_boundary,

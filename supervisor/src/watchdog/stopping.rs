@@ -3,7 +3,7 @@
 //! A stop is a boundary ahead of every worker, the same for all; the protocol is `ControlWriter::decide_stop`. What is
 //! wanted stands in the control words, so a new watchdog continues a stop that its predecessor began.
 
-use shm_layout::config::RunConfig;
+use shm_layout::config::{OnLoss, RunConfig};
 use shm_layout::control::{Desired, RunState};
 use shm_layout::segment::SupervisorSegment;
 use shm_layout::status::StatusReader;
@@ -75,6 +75,12 @@ impl Watchdog<'_> {
         if control.reader().desired() != Some(Desired::Stop) {
             control.set_desired(Desired::Stop);
             self.console.say("stopping all tori at one boundary");
+            if self.post.config.on_loss == OnLoss::Wait {
+                // Nobody gets there without a torus that is held away.
+                for index in 0..self.slots.len() {
+                    self.release(index);
+                }
+            }
         }
         self.stopping
             .patience
@@ -144,7 +150,9 @@ impl Watchdog<'_> {
             .segment
             .regions
             .iter()
-            .map(|region| region.ring.head())
+            .zip(&self.slots)
+            .filter(|(_, slot)| !slot.left_behind)
+            .map(|(region, _)| region.ring.head())
             .collect();
         let control = self.post.segment.control.reader();
         let asked = control.desired() == Some(Desired::Stop);

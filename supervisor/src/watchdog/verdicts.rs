@@ -1,7 +1,7 @@
 //! Carries out the table's verdicts on one torus: kill, await the lock, plan, spawn, note.
 
 use super::death::{self, Ending, Fault, LastWord};
-use super::policy::{Death, Verdict};
+use super::policy::{Death, LONGEST_PAUSE_NS, Verdict};
 use super::table::{Action, Event, Intent, State, decide};
 use super::{Watchdog, looking};
 use crate::text::show;
@@ -81,6 +81,9 @@ impl Watchdog<'_> {
         let slot = &mut self.slots[index];
         slot.process = None;
         slot.detected_ns = now_ns;
+        if slot.away_since_ns == 0 {
+            slot.away_since_ns = now_ns;
+        }
         slot.lock_held_since_ns = 0;
         self.open_recovery(index);
     }
@@ -108,7 +111,17 @@ impl Watchdog<'_> {
                 self.console
                     .say(&format!("torus {torus} died ({cause}); restarting it{pause}"));
             }
+            Verdict::GiveUp(times) if self.can_be_left(torus) => {
+                let slot = &mut self.slots[index];
+                slot.gave_up = true;
+                slot.restart_ns = self.now_ns + LONGEST_PAUSE_NS;
+                let pause = show::span(LONGEST_PAUSE_NS);
+                self.console.say(&format!(
+                    "torus {torus} died ({cause}), {times} times without progress; trying again in {pause}"
+                ));
+            }
             Verdict::GiveUp(times) => {
+                let slot = &mut self.slots[index];
                 slot.state = State::Over;
                 let reason = match &slot.not_started {
                     Some(why) => {
@@ -168,8 +181,9 @@ impl Watchdog<'_> {
             if self.slots[index].state == State::Fenced {
                 self.look_at_lock(index);
             }
+            self.consider_absence(index);
             let slot = &self.slots[index];
-            if slot.state == State::Resting && self.now_ns >= slot.restart_ns {
+            if slot.state == State::Resting && self.now_ns >= slot.restart_ns && !self.is_held(slot.torus) {
                 self.happen(index, Event::RestartDue);
             }
             if self.slots[index].state == State::Alive && self.heart_stands_still(index) {

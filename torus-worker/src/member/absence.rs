@@ -54,11 +54,14 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let Some(last) = self.node.membership().last_of(self.torus).copied() else {
             return Ok(None);
         };
-        match last.rejoins {
-            None => self.go_on_alone(b, last.from),
-            Some(r) if b >= r => Ok(self.peer_behind(b)),
-            Some(_) => Ok(None),
+        if last.rejoins.is_none() {
+            if let Some(wait) = self.go_on_alone(b, last.from)? {
+                return Ok(Some(wait));
+            }
         }
+        let last = self.node.membership().last_of(self.torus);
+        let is_back = last.is_some_and(|last| last.rejoins.is_some_and(|r| b >= r));
+        Ok(if is_back { self.peer_behind(b) } else { None })
     }
 
     /// From its return on a torus is in step: it enters no boundary b before its peers have committed frame b−L, also
@@ -78,25 +81,26 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Looks whether the return has been announced, wishes for it when it is time, and says whether boundary `b` may be
     /// entered alone: an announcement in a frame from `head` on, which nobody has committed yet, is for interval
-    /// head + 2L or later, so up to boundary head + 3L nothing is to be taken in.
+    /// head + 2L or later, so up to boundary head + 3L nothing is to be taken in. Somebody is always present; who is, the
+    /// frames say, too.
     fn go_on_alone(&mut self, b: u64, from: u64) -> Result<Option<Wait>, MemberError> {
         let lag = self.node.calendar().lag();
         if b < from + lag {
             return Ok(None);
         }
-        let mut bound = u64::MAX;
-        let mut behind = 0;
-        let mut slowest = None;
-        for peer in self.present_peers() {
+        let mut heads = [0; 3];
+        for peer in self.peers.clone() {
             let Some(head) = self.look_for_announcement(peer, b)? else {
                 return Ok(Some(Wait::Frame(peer)));
             };
-            behind = behind.max(head.saturating_sub(b));
-            if head + 3 * lag < bound {
-                bound = head + 3 * lag;
-                slowest = Some(peer);
-            }
+            heads[peer.index()] = head;
         }
+        let present = self.present_peers();
+        let behind = present
+            .iter()
+            .map(|peer| heads[peer.index()].saturating_sub(b))
+            .max();
+        let slowest = present.into_iter().min_by_key(|peer| heads[peer.index()]);
         if self
             .node
             .membership()
@@ -107,8 +111,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.alone = None;
             return Ok(None);
         }
+        let (Some(behind), Some(slowest)) = (behind, slowest) else {
+            return Ok(Some(Wait::Frame(self.torus.next())));
+        };
         self.wish_when_ready(b, from, behind)?;
-        Ok(slowest.filter(|_| b >= bound).map(Wait::Frame))
+        Ok((b >= heads[slowest.index()] + 3 * lag).then_some(Wait::Frame(slowest)))
     }
 
     /// The peers that take part, as far as this torus knows.
@@ -122,8 +129,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.peers.iter().copied().filter(is_present).collect()
     }
 
-    /// Reads the newest frame of a present torus for returns that were announced. Returns how many frames it had
-    /// committed; `None` if the frame could not be read just now.
+    /// Reads the newest frame of a torus for returns that were announced. Returns how many frames it had
+    /// committed; `None` if that frame could not be read just now.
     fn look_for_announcement(&mut self, peer: Torus, b: u64) -> Result<Option<u64>, MemberError> {
         let Some(head) = self.head_of(peer) else {
             return Ok(None);

@@ -174,11 +174,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let held = region.hold_for_me.filter(|hold| hold.frames.head() > n);
         let is_whole = region.strand_to_me.read(from, events) == expected
             || held.is_some_and(|held| held.events.read(from, events) == expected);
-        if !is_whole {
-            Found::Damaged
-        } else {
-            Found::Yes
-        }
+        if !is_whole { Found::Damaged } else { Found::Yes }
     }
 
     /// Reads frame `n` of a peer into its buffer: from its ring, or from what the peer held for this torus while it was

@@ -142,20 +142,8 @@ impl Membership {
             .is_none_or(|last| last.rejoins.is_some_and(|r| b >= r))
     }
 
-    /// Whether nobody reads frame `n` of `torus`, or somebody else is away from interval `n`: decisions that must reach
-    /// everyone are not taken then.
-    pub fn is_incomplete(&self, torus: Torus, n: u64) -> bool {
-        self.absences.iter().any(|absence| {
-            if absence.torus == torus {
-                absence.leaves_unread(n, self.lag)
-            } else {
-                absence.covers(n)
-            }
-        })
-    }
-
-    /// Whether `torus` is the one that announces returns in its frame `m`: the first in letter order that takes part.
-    /// None does while the last return that was announced has not reached everyone.
+    /// Whether `torus` is the one that announces returns in its frame `m`: the first in letter order that takes part, unless
+    /// nobody reads that frame any more. None does while the last return that was announced has not reached everyone.
     pub fn announces(&self, torus: Torus, tori: u8, m: u64) -> bool {
         let first = Torus::of_run(tori)
             .iter()
@@ -165,7 +153,11 @@ impl Membership {
             .iter()
             .filter_map(|absence| absence.rejoins)
             .all(|r| m >= r + self.lag);
-        first == Some(&torus) && is_settled
+        let is_read = !self
+            .absences
+            .iter()
+            .any(|absence| absence.torus == torus && absence.leaves_unread(m, self.lag));
+        first == Some(&torus) && is_read && is_settled
     }
 
     /// Words of a checkpoint's section when it is full.
@@ -245,9 +237,11 @@ mod tests {
         let mut membership = Membership::new(LAG);
         membership.note_absence(Torus::A, 12);
         membership.note_absence(Torus::C, 15);
+        assert!(membership.announces(Torus::A, 3, 9), "its last frame");
+        assert!(!membership.announces(Torus::A, 3, 10), "nobody reads it");
         assert!(
-            membership.announces(Torus::A, 3, 11),
-            "before its absence takes effect"
+            !membership.announces(Torus::B, 3, 11),
+            "A's last frame is on its way"
         );
         assert!(membership.announces(Torus::B, 3, 12));
         assert!(!membership.announces(Torus::A, 3, 20));
@@ -263,14 +257,6 @@ mod tests {
         assert!(!membership.is_counted(Torus::B, 29));
         assert!(membership.is_counted(Torus::B, 30));
         assert!(membership.is_counted(Torus::A, 0));
-    }
-
-    #[test]
-    fn decisions_rest_from_the_first_frame_that_nobody_reads() {
-        let membership = back();
-        assert!(!membership.is_incomplete(Torus::B, 9) && membership.is_incomplete(Torus::B, 10));
-        assert!(!membership.is_incomplete(Torus::A, 11) && membership.is_incomplete(Torus::A, 12));
-        assert!(membership.is_incomplete(Torus::A, 29) && !membership.is_incomplete(Torus::A, 30));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use shm_layout::torus::Torus;
 use torus_worker::in_process::{Digests, InProcess};
 use torus_worker::journal::{Journal, MemoryJournal, header, parse};
 use torus_worker::member::declare::absence_of;
-use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step};
+use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step, Wait};
 use torus_worker::model::Model;
 use torus_worker::node::command::{COMMAND_LANE, Command};
 use torus_worker::rebuild::{Building, carry_over};
@@ -218,6 +218,8 @@ struct Sim<'p, M: Model, J: JournalKind> {
     injected: u64,
     absences: u64,
     acknowledged_head: Vec<u64>,
+    /// What each member waits for, to say so when all do.
+    waits: Vec<Option<Wait>>,
 }
 
 /// Runs a plan to its end.
@@ -253,6 +255,7 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         injected: 0,
         absences: 0,
         acknowledged_head: vec![0; tori],
+        waits: vec![None; tori],
     };
     sim.execute()?;
     sim.outcome()
@@ -292,7 +295,10 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             .iter()
             .map(|m| m.as_ref().map(|m| m.node().boundary()))
             .collect();
-        Err(format!("blocked after {STEPS_MAX} steps at boundaries {stuck:?}"))
+        Err(format!(
+            "blocked after {STEPS_MAX} steps at boundaries {stuck:?}, waiting for {:?}",
+            self.waits
+        ))
     }
 
     fn stop(&self) {
@@ -432,7 +438,8 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         }
         match member.advance(BUDGET) {
             Ok(Step::Finished) => self.finished[i] = true,
-            Ok(_) => {}
+            Ok(Step::Waiting(wait)) => self.waits[i] = Some(wait),
+            Ok(Step::Worked) => self.waits[i] = None,
             Err(MemberError::Killed(killed)) => self.bury(i, now, killed.0),
             Err(error) => return Err(error.to_string()),
         }

@@ -101,6 +101,7 @@ fn kill(bench: &Bench, run: &Run, torus: Torus) -> Result<Kill, CommandError> {
     let request = Request::Kill {
         torus: torus.index() as u8,
         signal,
+        hold: false,
     };
     match ask(run.segment(), &request)? {
         Response::Killed { .. } => {}
