@@ -25,6 +25,8 @@ pub struct AbsenceEntry {
     pub from: u64,
     /// How many frames it had committed.
     pub committed: u64,
+    /// The interval from which it had taken part again after the absence before this one; 0: there was none.
+    pub rejoined: u64,
     /// Wall-clock time of the declaration in ns since 1970.
     pub declared_ns: u64,
 }
@@ -75,6 +77,7 @@ impl<'s> MembershipWriter<'s> {
             entry.from,
             entry.committed,
             entry.declared_ns,
+            entry.rejoined,
         ];
         self.words.write(start(count), &words);
         // Ordering: Release (in `store_release`); synchronizes with the Acquire in `MembershipReader::count`.
@@ -107,7 +110,7 @@ impl<'s> MembershipReader<'s> {
         if number >= self.count() {
             return None;
         }
-        let mut words = [0; 4];
+        let mut words = [0; 5];
         self.words.read(start(number), &mut words);
         let index = usize::try_from(words[0].checked_sub(1)?).ok()?;
         Some(AbsenceEntry {
@@ -115,6 +118,7 @@ impl<'s> MembershipReader<'s> {
             from: words[1],
             committed: words[2],
             declared_ns: words[3],
+            rejoined: words[4],
         })
     }
 
@@ -144,6 +148,7 @@ mod tests {
             torus,
             from,
             committed: from - 3,
+            rejoined: from - 1,
             declared_ns: 9,
         }
     }

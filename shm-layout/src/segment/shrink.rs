@@ -189,7 +189,6 @@ fn region_holes(
         let bytes = 8 * crate::slot_header::SLOT_HEADER_WORDS as u64 + header.bytes;
         complement(region.checkpoints, vec![Part { offset, bytes }], holes);
     }
-    holes.extend(region.hold_frames.iter().chain(&region.hold_events).flatten());
 }
 
 /// What of the strand from `from` to `to` the receiver may still need: from its checkpoint to the last committed end.

@@ -65,6 +65,8 @@ pub enum Record {
         torus: u8,
         /// The first boundary that the others enter without it.
         from: u64,
+        /// The interval from which it had taken part again after the absence before; 0: there was none.
+        rejoined: u64,
     },
     /// A torus takes part again, as this one decided in the frame of `boundary`, or learnt while it was absent itself.
     Rejoin {
@@ -81,7 +83,14 @@ pub enum Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Someone is absent from a boundary.
-    Absence(Torus, u64),
+    Absence {
+        /// Who.
+        torus: Torus,
+        /// From which boundary.
+        from: u64,
+        /// From which interval it had taken part again before.
+        rejoined: u64,
+    },
     /// Someone takes part again from an interval.
     Rejoin(Torus, u64),
 }
@@ -101,9 +110,16 @@ impl Record {
     /// The change of membership that it records, if it does.
     pub fn change(&self) -> Option<Change> {
         match *self {
-            Record::Absence { torus, from, .. } => {
-                Some(Change::Absence(Torus::from_index(torus.into())?, from))
-            }
+            Record::Absence {
+                torus,
+                from,
+                rejoined,
+                ..
+            } => Some(Change::Absence {
+                torus: Torus::from_index(torus.into())?,
+                from,
+                rejoined,
+            }),
             Record::Rejoin { torus, interval, .. } => {
                 Some(Change::Rejoin(Torus::from_index(torus.into())?, interval))
             }
@@ -337,6 +353,7 @@ mod tests {
                 boundary: 9,
                 torus: 2,
                 from: 11,
+                rejoined: 0,
             },
             Record::Rejoin {
                 boundary: 20,

@@ -33,13 +33,14 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             let number = self.log_read;
             self.log_read += 1;
             let Some(entry) = log.entry(number) else { continue };
-            if self.node.note_absence(entry.torus, entry.from) {
+            if self.node.note_absence(entry.torus, entry.from, entry.rejoined) {
                 let torus = entry.torus.index() as u8;
                 let from = entry.from;
                 self.append(&Record::Absence {
                     boundary: b,
                     torus,
                     from,
+                    rejoined: entry.rejoined,
                 })?;
                 self.host.reach(Point::AbsenceNoted)?;
                 learnt = true;
@@ -54,10 +55,10 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let Some(last) = self.node.membership().last_of(self.torus).copied() else {
             return Ok(None);
         };
-        if last.rejoins.is_none() {
-            if let Some(wait) = self.go_on_alone(b, last.from)? {
-                return Ok(Some(wait));
-            }
+        if last.rejoins.is_none()
+            && let Some(wait) = self.go_on_alone(b, last.from)?
+        {
+            return Ok(Some(wait));
         }
         let last = self.node.membership().last_of(self.torus);
         let is_back = last.is_some_and(|last| last.rejoins.is_some_and(|r| b >= r));

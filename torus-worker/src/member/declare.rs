@@ -35,6 +35,7 @@ pub fn absence_of(
         torus,
         from: committed.max(rejoined[torus.index()]) + u64::from(config.lag),
         committed,
+        rejoined: rejoined[torus.index()],
         declared_ns: now_ns,
     })
 }

@@ -322,7 +322,7 @@ fn last_known_membership(
 ) -> Membership {
     let mut membership = Membership::new(config.lag.into());
     for entry in segment.memberships.entries(0) {
-        membership.note_absence(entry.torus, entry.from);
+        membership.note_absence(entry.torus, entry.from, entry.rejoined);
     }
     let last = live_from.checked_sub(1);
     if last.is_some_and(|n| read_own(segment, torus, n, frame)) {

@@ -83,8 +83,9 @@ impl Membership {
             .unwrap_or(0)
     }
 
-    /// Notes that a torus is absent from boundary `from`; says whether that is new.
-    pub fn note_absence(&mut self, torus: Torus, from: u64) -> bool {
+    /// Notes that a torus is absent from boundary `from`, having taken part again from interval `rejoined` after an absence
+    /// before; says whether that is new. Who did not hear of that return, the torus itself perhaps, learns it here.
+    pub fn note_absence(&mut self, torus: Torus, from: u64, rejoined: u64) -> bool {
         let last = self
             .absences
             .iter_mut()
@@ -94,8 +95,7 @@ impl Membership {
             if from <= last.from {
                 return false;
             }
-            // Whoever did not hear of its return was absent itself all the time, and takes in nothing of it.
-            last.rejoins.get_or_insert(from - self.lag);
+            last.rejoins.get_or_insert(rejoined);
         }
         let rejoins = None;
         self.absences.push(Absence { torus, from, rejoins });
@@ -194,8 +194,8 @@ mod tests {
     /// B committed frame 9 last: absent from 12; it takes part again from interval 30.
     fn absent() -> Membership {
         let mut membership = Membership::new(LAG);
-        assert!(membership.note_absence(Torus::B, 12));
-        assert!(!membership.note_absence(Torus::B, 12));
+        assert!(membership.note_absence(Torus::B, 12, 0));
+        assert!(!membership.note_absence(Torus::B, 12, 0));
         membership
     }
 
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_return_of_an_earlier_absence_does_not_end_a_later_one() {
         let mut membership = back();
-        assert!(membership.note_absence(Torus::B, 40));
+        assert!(membership.note_absence(Torus::B, 40, 30));
         assert!(!membership.note_rejoin(Torus::B, 30));
         assert!(!membership.takes_part(Torus::B, 50));
         assert!(membership.note_rejoin(Torus::B, 60));
@@ -233,10 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn a_return_that_was_not_heard_of_is_learnt_with_the_next_absence() {
+        let mut membership = absent();
+        membership.note_absence(Torus::B, 40, 30);
+        assert!(!membership.takes(Torus::B, Torus::A, 29) && membership.takes(Torus::B, Torus::A, 30));
+        assert!(membership.takes(Torus::A, Torus::B, 37) && !membership.takes(Torus::A, Torus::B, 38));
+    }
+
+    #[test]
     fn the_first_present_torus_announces_and_one_return_at_a_time() {
         let mut membership = Membership::new(LAG);
-        membership.note_absence(Torus::A, 12);
-        membership.note_absence(Torus::C, 15);
+        membership.note_absence(Torus::A, 12, 0);
+        membership.note_absence(Torus::C, 15, 0);
         assert!(membership.announces(Torus::A, 3, 9), "its last frame");
         assert!(!membership.announces(Torus::A, 3, 10), "nobody reads it");
         assert!(
@@ -263,7 +271,7 @@ mod tests {
     fn it_survives_a_checkpoint() {
         let mut words = Vec::new();
         let mut membership = back();
-        membership.note_absence(Torus::A, 70);
+        membership.note_absence(Torus::A, 70, 0);
         membership.save(&mut words);
         assert_eq!(
             Membership::load(&mut Words::new(&words), LAG).expect("whole"),

@@ -193,9 +193,9 @@ impl<M: Model> Node<M> {
         &self.membership
     }
 
-    /// Notes that a torus is absent from a boundary; says whether that is new.
-    pub fn note_absence(&mut self, torus: Torus, from: u64) -> bool {
-        self.membership.note_absence(torus, from)
+    /// Notes that a torus is absent from a boundary, and where it had returned before; says whether that is new.
+    pub fn note_absence(&mut self, torus: Torus, from: u64, rejoined: u64) -> bool {
+        self.membership.note_absence(torus, from, rejoined)
     }
 
     /// Notes that a torus takes part again from an interval; says whether that is new.
@@ -206,7 +206,11 @@ impl<M: Model> Node<M> {
     /// Applies a change of membership that a journal records.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Absence(torus, from) => self.note_absence(torus, from),
+            Change::Absence {
+                torus,
+                from,
+                rejoined,
+            } => self.note_absence(torus, from, rejoined),
             Change::Rejoin(torus, interval) => self.note_rejoin(torus, interval),
         };
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::names;
-use shm_layout::region::ReaderSegment;
+use shm_layout::region::{ReaderSegment, RegionReader};
 use shm_layout::segment::SegmentFile;
 use shm_layout::torus::Torus;
 
@@ -113,6 +113,9 @@ fn report<M: Model>(context: &Context<'_>) -> Result<Report, String> {
             FileJournal::read(&path, config, *torus).map_err(|error| error.to_string())?;
     }
     let mut run = InProcess::<M>::new(config, journals).map_err(|error| error.to_string())?;
+    for (torus, end) in Torus::of_run(config.tori).iter().zip(ends(context)) {
+        run.leave_behind(*torus, end);
+    }
     let mut progress = Instant::now();
     while run.boundary() < boundary {
         run.execute_interval()
@@ -147,9 +150,10 @@ fn report<M: Model>(context: &Context<'_>) -> Result<Report, String> {
     })
 }
 
-/// The boundary at which all tori have ended.
+/// The boundary at which all tori have ended that were not left behind.
 fn end_of_run(context: &Context<'_>) -> Result<u64, String> {
-    let regions = context.reader.regions.iter();
+    let ended = |region: &&RegionReader<'_>| !is_left_behind(context, region);
+    let regions = context.reader.regions.iter().filter(ended);
     let ends: Vec<_> = regions
         .map(|region| region.status.state_digest_boundary())
         .collect();
@@ -162,11 +166,22 @@ fn end_of_run(context: &Context<'_>) -> Result<u64, String> {
     }
 }
 
+/// Whether the run ended without this torus, which was absent: it has published no final state.
+fn is_left_behind(context: &Context<'_>, region: &RegionReader<'_>) -> bool {
+    region.status.state_digest_boundary() == 0 && context.reader.memberships.last_of(region.torus).is_some()
+}
+
+/// Where each torus stands: at the end of the run, or where it was left behind.
+fn ends(context: &Context<'_>) -> Vec<u64> {
+    let regions = context.reader.regions.iter();
+    regions.map(|region| region.ring.head()).collect()
+}
+
 fn compare<M: Model>(context: &Context<'_>, run: &InProcess<M>, torus: Torus, boundary: u64) -> TorusReport {
     let executed = run
         .digests(torus)
         .unwrap_or_else(|| unreachable!("every torus of the run was executed"));
-    let recorded = recorded(context, torus, boundary);
+    let recorded = recorded(context, torus, boundary, executed.state);
     let hex = |value: u64| format!("{value:016x}");
     TorusReport {
         torus: torus.to_string(),
@@ -178,18 +193,28 @@ fn compare<M: Model>(context: &Context<'_>, run: &InProcess<M>, torus: Torus, bo
     }
 }
 
-/// What the run's last frame and status cell say; zeros where the frame is damaged.
-fn recorded(context: &Context<'_>, torus: Torus, boundary: u64) -> Digests {
+/// What the run's last frame and status cell say; zeros where the frame is damaged. A torus that was left behind has
+/// published no digest of its state: its last frame's chain stands for it, and `executed` is returned.
+fn recorded(context: &Context<'_>, torus: Torus, boundary: u64, executed: u64) -> Digests {
     let region = &context.reader.regions[torus.index()];
+    let left_behind = is_left_behind(context, region);
+    let last = if left_behind { region.ring.head() } else { boundary };
     let mut frame = Frame::new(context.config.face_cells());
-    if region.ring.read(torus, boundary - 1, &mut frame).is_err() {
+    let is_read = last
+        .checked_sub(1)
+        .is_some_and(|n| region.ring.read(torus, n, &mut frame).is_ok());
+    if !is_read {
         frame.clear();
     }
+    let state = match left_behind {
+        true => executed,
+        false => region.status.state_digest(),
+    };
     Digests {
         events: frame.events(),
         history: frame.history_digest(),
         chain: frame.chain(),
-        state: region.status.state_digest(),
+        state,
     }
 }
 
