@@ -45,6 +45,7 @@ impl Watchdog<'_> {
     fn owner_has_died(&self, index: usize) -> bool {
         let (slot, status) = (&self.slots[index], self.status(index));
         slot.process.is_some()
+            && !self.is_held(slot.torus)
             && OwnerDied::from_word(status.owner_word()).is_some_and(|died| died.is(slot.incarnation))
             && status.incarnation() == slot.incarnation
             && self.last_word(index) == LastWord::AtWork
@@ -60,6 +61,9 @@ impl Watchdog<'_> {
             return;
         };
         slot.detected_ns = now_ns;
+        if slot.away_since_ns == 0 {
+            slot.away_since_ns = now_ns;
+        }
         slot.lock_held_since_ns = 0;
         slot.best_boundary = boundary;
         slot.policy.on_death(Death {
