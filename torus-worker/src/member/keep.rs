@@ -142,10 +142,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     /// The torus after `owner` in the rotation mirrors as soon as it sees a checkpoint, the one after that once the first
-    /// has verified its copy: so never are both reading the owner's memory at once.
+    /// has verified its copy, or at once if that one is absent: so never are both reading the owner's memory at once.
     fn is_turn_to_mirror(&self, owner: Torus, boundary: u64) -> bool {
         let first = owner.next();
         first == self.torus
+            || !self.keeps_copies(first)
             || self.segment.peers[first.index()]
                 .as_ref()
                 .is_some_and(|region| region.status.mirrored(owner) >= boundary)

@@ -33,7 +33,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     /// Whether copies by `peer` are waited for: not while it is absent, nor, by an absent torus, once it has ended.
-    fn keeps_copies(&self, peer: Torus) -> bool {
+    pub(super) fn keeps_copies(&self, peer: Torus) -> bool {
         let (b, membership) = (self.node.boundary(), self.node.membership());
         let has_ended = || {
             let region = self.segment.peers[peer.index()].as_ref();
