@@ -20,8 +20,8 @@ fn a_torus_that_is_held_away_returns_and_the_run_equals_its_oracle() {
     for lag in [1, 2, 3] {
         for torus in Torus::ALL {
             let mut plan = Plan::calm(7);
-            plan.acts = vec![(150, Act::HeldAway(torus, 3000))];
-            let outcome = exact::<Phold>(&degrading(phold(lag), 2000), &plan);
+            plan.acts = vec![(150, Act::HeldAway(torus, 1000))];
+            let outcome = exact::<Phold>(&degrading(phold(lag), 8000), &plan);
             assert_eq!(outcome.absences, [1, 1], "{plan:?}");
             assert!(outcome.refused > 0, "{plan:?}");
         }
@@ -69,13 +69,13 @@ fn random_schedules_of_absences_deaths_and_injections_equal_their_oracles() {
                     0 => Act::StopAndResume,
                     1 => Act::EverythingDies,
                     2 => Act::EverythingDiesAndGrows,
-                    _ => Act::HeldAway(Torus::ALL[random.below(3) as usize], random.below(4000)),
+                    _ => Act::HeldAway(Torus::ALL[random.below(3) as usize], random.below(2000)),
                 };
                 (random.below(8000), act)
             })
             .collect();
         plan.acts.sort_by_key(|(at, _)| *at);
-        let until = 500 + random.below(1500);
+        let until = 1000 + random.below(2500);
         let outcome = match round % 3 {
             0 => exact::<Phold>(&degrading(phold(lag), until), &plan),
             1 => exact::<Heat>(&degrading(heat(lag), until), &plan),
@@ -88,5 +88,5 @@ fn random_schedules_of_absences_deaths_and_injections_equal_their_oracles() {
         refused += outcome.refused;
     }
     println!("{absences} absences, {returns} returns, {deaths} deaths, {refused} events came back");
-    assert!(absences > 200 && returns > 100 && deaths > 300 && refused > 1000);
+    assert!(absences > 100 && returns > 20 && deaths > 300 && refused > 1000);
 }
