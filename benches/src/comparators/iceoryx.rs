@@ -139,17 +139,24 @@ fn receive(subscriber: &Receiving, take: impl FnOnce(&[u64])) -> io::Result<()> 
 pub fn measure(name: &str, task: Task) -> io::Result<Timed> {
     let ends = Ends::new(name, task.what)?;
     let subscriber = ends.subscriber("there")?;
-    let publisher = is_echo(task.what).then(|| ends.publisher("back")).transpose()?;
+    let publisher = ends.publisher("back")?;
     let child = Peer::start(Means::Iceoryx, task, Some(name.as_ref()), None)?;
-    let timed = match &publisher {
-        Some(publisher) => call(&subscriber, publisher, task),
-        None => stream(&subscriber, task),
+    let timed = if is_echo(task.what) {
+        call(&subscriber, &publisher, task)?
+    } else {
+        stream(&subscriber, &publisher, task)?
     };
+    // The child may go: what it has sent would go with it.
+    send(&publisher, &vec![0; words(task.what)])?;
     child.finish()?;
-    timed
+    Ok(timed)
 }
 
-fn stream(subscriber: &Receiving, task: Task) -> io::Result<Timed> {
+/// The child begins with a sample that does not count, and goes on when it has an answer: to a subscriber that has not
+/// looked yet it would send no more than the buffer holds, and drop the rest.
+fn stream(subscriber: &Receiving, publisher: &Sending, task: Task) -> io::Result<Timed> {
+    receive(subscriber, |_| ())?;
+    send(publisher, &vec![0; words(task.what)])?;
     let mut arrival = Arrival::new();
     let each = each(task.what);
     for _ in 0..task.count / each as u64 {
@@ -182,17 +189,22 @@ fn call(subscriber: &Receiving, publisher: &Sending, task: Task) -> io::Result<T
 /// What iceoryx2 reports, or that the parent is gone.
 pub fn serve(name: &str, task: Task) -> io::Result<()> {
     let ends = Ends::new(name, task.what)?;
+    let subscriber = ends.subscriber("back")?;
     let publisher = ends.publisher("there")?;
     let payload = vec![3; words(task.what)];
     if !is_echo(task.what) {
-        return (0..task.count / each(task.what) as u64).try_for_each(|_| send(&publisher, &payload));
+        send(&publisher, &payload)?;
+        receive(&subscriber, |_| ())?;
+        for _ in 0..task.count / each(task.what) as u64 {
+            send(&publisher, &payload)?;
+        }
+        return receive(&subscriber, |_| ());
     }
-    let subscriber = ends.subscriber("back")?;
     let mut copy = payload.clone();
     send(&publisher, &payload)?;
     for _ in 1..task.count {
         receive(&subscriber, |payload| copy.copy_from_slice(payload))?;
         send(&publisher, std::hint::black_box(&copy))?;
     }
-    Ok(())
+    receive(&subscriber, |_| ())
 }
