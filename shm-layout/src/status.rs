@@ -97,7 +97,7 @@ word_table! {
         heartbeat, set_heartbeat @ 24;
         /// CLOCK_MONOTONIC of the last heartbeat in ns.
         heartbeat_ns, set_heartbeat_ns @ 25;
-        /// The newest own published checkpoint's boundary; 0 is the configuration.
+        /// The newest own checkpoint that the peers are to mirror; 0 is the configuration. There may be a newer local one.
         checkpoint, set_checkpoint @ 48;
         /// The newest own checkpoint that every present peer has mirrored; 0 is the configuration.
         safe, set_safe @ 49;

@@ -192,7 +192,7 @@ pub struct AbsenceReport {
 /// The checkpoints of a torus, by its present worker.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct CheckpointReport {
-    /// Boundary of the newest own checkpoint; 0 is the configuration itself.
+    /// Boundary of the newest own checkpoint that is mirrored, or to be; 0 is the configuration itself. Local ones are newer.
     pub boundary: u64,
     /// Boundary of the newest one that every peer has mirrored.
     pub safe: u64,

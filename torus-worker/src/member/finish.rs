@@ -34,11 +34,14 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             self.stop_recorded = true;
             self.host.reach(Point::StopRecorded)?;
         }
-        if self.newest.boundary < b {
-            if !self.slot_is_free() && !self.peers_have_ended(b) {
+        while self.announced_checkpoint < b {
+            if self.secure()? {
+                continue;
+            }
+            if !self.peers_have_ended(b) {
                 return Ok(Step::Waiting(Wait::Mirrors));
             }
-            self.take_checkpoint()?;
+            self.take_checkpoint(self.newest.other())?;
         }
         if self.segment.own.status.reader().state_digest_boundary() != b {
             let status = &self.segment.own.status;

@@ -3,6 +3,10 @@
 //! At every instant a complete verified copy of each torus stands outside its region: a checkpoint slot is overwritten
 //! only when every present peer has verified the other one, and a mirror is copied into the slot that does not hold the
 //! newest verified copy. A slot is invalid from before its first word changes until its header is published.
+//!
+//! Not every checkpoint is mirrored. What a kill destroys is the process, not the segment, so between two that are, the
+//! other slot is overwritten with newer ones that stay *local*: they cost the peers nothing and can be more frequent. The
+//! peers are told of a checkpoint by its boundary in the status cell.
 
 use shm_layout::checkpoint_slots::SlotHeader;
 use shm_layout::hash;
@@ -18,33 +22,63 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     pub(super) fn keep(&mut self) -> Result<bool, MemberError> {
         let mut worked = self.mirror_peers()?;
         self.update_safe();
-        if self.checkpoint_is_due() && self.slot_is_free() {
-            self.take_checkpoint()?;
-            worked = true;
+        if self.checkpoint_due || self.is_wanted() {
+            worked |= self.secure()?;
+        } else if self.local_due && self.node.boundary() > self.newest.boundary {
+            worked |= match self.free_slot() {
+                Some(slot) => self.take_checkpoint(slot).map(|()| true)?,
+                None => self.secure()?,
+            };
         }
         Ok(worked)
     }
 
-    /// A checkpoint is due when the time budget says so, or when a peer is short of room on this torus's account.
-    fn checkpoint_is_due(&self) -> bool {
-        let b = self.node.boundary();
-        let wanted = self.peers.iter().any(|peer| {
+    /// Whether a peer is short of room on this torus's account.
+    fn is_wanted(&self) -> bool {
+        self.peers.iter().any(|peer| {
             let want = self.segment.peers[peer.index()]
                 .as_ref()
                 .map_or(0, |region| region.status.want(self.torus));
-            want > self.newest.boundary
-        });
-        b > self.newest.boundary && (self.checkpoint_due || wanted)
+            want > self.announced_checkpoint
+        })
     }
 
-    /// Whether the slot beside the newest checkpoint may be overwritten: every peer has verified the newest.
-    pub(super) fn slot_is_free(&self) -> bool {
-        self.newest.boundary == 0 || self.safe_checkpoint_of(self.torus) >= self.newest.boundary
+    /// Sees to it that the peers mirror a checkpoint of this boundary; where no slot is free for one, that they mirror the
+    /// newest that there is, so that one becomes free. Returns whether anything was done for it.
+    pub(super) fn secure(&mut self) -> Result<bool, MemberError> {
+        let b = self.node.boundary();
+        if self.newest.boundary < b
+            && let Some(slot) = self.free_slot()
+        {
+            self.take_checkpoint(slot)?;
+        }
+        if self.newest.boundary == self.announced_checkpoint {
+            return Ok(false);
+        }
+        self.announced_checkpoint = self.newest.boundary;
+        self.segment.own.status.set_checkpoint(self.announced_checkpoint);
+        self.checkpoint_due &= self.newest.boundary < b;
+        self.ring_doorbell();
+        self.host.reach(Point::CheckpointAnnounced)?;
+        Ok(true)
     }
 
-    /// Packs the state at this boundary, before its intake, into the free slot.
-    pub(super) fn take_checkpoint(&mut self) -> Result<(), MemberError> {
-        let slot = self.newest.other();
+    /// The slot that may be overwritten: the one beside the newest checkpoint once every peer has verified that; the newest
+    /// one's own if it is local and the other holds all that is needed without it. (A torus that was the last one present
+    /// has given room back on the strength of its own slot alone: there the other does not.)
+    fn free_slot(&self) -> Option<usize> {
+        let (newest, safe) = (self.newest, self.safe_checkpoint_of(self.torus));
+        if newest.boundary == 0 || safe >= newest.boundary {
+            return Some(newest.other());
+        }
+        let slots = self.segment.own.checkpoints.reader();
+        let other = slots.header(newest.other()).map_or(0, |header| header.boundary);
+        let is_spare = newest.boundary > self.announced_checkpoint && other >= self.safe.max(safe);
+        is_spare.then_some(newest.slot)
+    }
+
+    /// Packs the state at this boundary, before its intake, into a free slot.
+    pub(super) fn take_checkpoint(&mut self, slot: usize) -> Result<(), MemberError> {
         let slots = &self.segment.own.checkpoints;
         slots.invalidate(slot);
         self.host.reach(Point::CheckpointInvalidated)?;
@@ -75,11 +109,9 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             slot,
         };
         let status = &self.segment.own.status;
-        status.set_checkpoint(header.boundary);
         status.set_checkpoint_bytes(header.bytes);
         status.set_checkpoints_taken(status.reader().checkpoints_taken() + 1);
-        self.checkpoint_due = false;
-        self.ring_doorbell();
+        self.local_due = false;
         self.host.reach(Point::CheckpointPublished)?;
         Ok(())
     }

@@ -64,6 +64,7 @@ pub enum Point {
     HoldExtended,
     Wished,
     RejoinNoted,
+    CheckpointAnnounced,
     FrameHalfLogged,
     FrameLogged,
     JournalHalfAppended,
@@ -228,7 +229,12 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     log_read: u64,
     /// While this torus is absent: where it went on alone, and how far it was behind then.
     alone: Option<Alone>,
+    /// The newest own checkpoint that the peers were told to mirror.
+    announced_checkpoint: u64,
+    /// A checkpoint is asked for that is to be mirrored.
     checkpoint_due: bool,
+    /// One is asked for that need not be.
+    local_due: bool,
     stop_recorded: bool,
     /// Length of the journal as of the state, in bytes; during replay it trails the file.
     journal_length: u64,
@@ -318,14 +324,23 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         std::mem::take(&mut self.rang)
     }
 
-    /// Asks for a checkpoint at the next boundary at which a slot is free.
+    /// Asks for a checkpoint that the peers mirror, at the next boundary at which a slot is free.
     pub fn request_checkpoint(&mut self) {
         self.checkpoint_due = true;
     }
 
+    /// Asks for a checkpoint that stays local. A torus without peers has no other kind.
+    pub fn request_local_checkpoint(&mut self) {
+        if self.peers.is_empty() {
+            self.checkpoint_due = true;
+        } else {
+            self.local_due = true;
+        }
+    }
+
     /// Whether a requested checkpoint is still to be taken.
     pub fn checkpoint_requested(&self) -> bool {
-        self.checkpoint_due
+        self.checkpoint_due || self.local_due
     }
 
     /// The boundary of the newest own checkpoint; 0 is the configuration.

@@ -97,7 +97,9 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             recorded_positions: None,
             log_read: 0,
             alone: None,
+            announced_checkpoint: 0,
             checkpoint_due: false,
+            local_due: false,
             stop_recorded: false,
             journal_length: loaded_length,
             published: 0,
@@ -138,6 +140,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             .reader()
             .header(self.newest.slot)
             .map_or(0, |header| header.bytes);
+        // One that was local is mirrored now.
+        self.announced_checkpoint = self.newest.boundary;
         own.status.set_checkpoint(self.newest.boundary);
         own.status.set_checkpoint_bytes(bytes);
         for peer in self.peers.iter().copied() {

@@ -10,6 +10,8 @@ use crate::journal::Journal;
 use crate::member::{Host, Killed, Member, Point};
 use crate::model::Model;
 
+/// Of so many checkpoints one is mirrored; what the others cost, they cost this worker alone.
+const MIRRORED_ONE_IN: u64 = 8;
 /// The shortest time between two checkpoints that the budget asks for.
 const PAUSE_NS: u64 = 5_000_000;
 
@@ -42,6 +44,8 @@ pub(super) struct CheckpointBudget {
     /// The newest checkpoint, and what had been spent when it was taken.
     taken: u64,
     spent_ns: u64,
+    /// Checkpoints asked for.
+    asked: u64,
     /// The wall clock before which no other is asked for.
     due_ns: u64,
     seen: Timekeeper,
@@ -53,6 +57,7 @@ impl CheckpointBudget {
             permille: u64::from(permille).max(1),
             taken: 0,
             spent_ns: 0,
+            asked: 0,
             due_ns: now_ns + PAUSE_NS,
             seen: Timekeeper::default(),
         }
@@ -60,13 +65,19 @@ impl CheckpointBudget {
 
     /// Requests a checkpoint if one is due.
     pub(super) fn request<M: Model, J: Journal>(
-        &self,
+        &mut self,
         member: &mut Member<'_, M, J, Timekeeper>,
         now_ns: u64,
     ) {
-        if now_ns >= self.due_ns && !member.checkpoint_requested() {
-            member.request_checkpoint();
+        if now_ns < self.due_ns || member.checkpoint_requested() {
+            return;
         }
+        if self.asked.is_multiple_of(MIRRORED_ONE_IN) {
+            member.request_checkpoint();
+        } else {
+            member.request_local_checkpoint();
+        }
+        self.asked += 1;
     }
 
     /// Takes in what the step that began at `now_ns` cost, and plans the next checkpoint after one.

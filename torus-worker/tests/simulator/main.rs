@@ -359,6 +359,7 @@ fn the_crash_points_of_a_calm_run_cover_the_live_protocol() {
         Point::MirrorPublished,
         Point::CheckpointHalfWritten,
         Point::CheckpointPublished,
+        Point::CheckpointAnnounced,
         Point::FrameHalfLogged,
         Point::JournalHalfAppended,
         Point::JournalAppended,

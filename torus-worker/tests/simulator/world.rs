@@ -429,12 +429,14 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             // Whatever it stumbles over, its predecessor lives, so it does not count.
             let _ = self.start(i);
         }
-        let checkpoint = self.random.below(30) == 0;
+        let checkpoint = self.random.below(30);
         let Some(member) = self.members[i].as_mut() else {
             return Ok(());
         };
-        if checkpoint {
-            member.request_checkpoint();
+        match checkpoint {
+            0 => member.request_checkpoint(),
+            1 | 2 => member.request_local_checkpoint(),
+            _ => {}
         }
         match member.advance(BUDGET) {
             Ok(Step::Finished) => self.finished[i] = true,
