@@ -71,14 +71,27 @@ pub fn script(config: &RunConfig) -> Result<Option<Script>, SetupError> {
 /// [`SetupError`] if the configuration does not describe one.
 pub fn empty_node<M: Model>(config: &RunConfig, torus: Torus) -> Result<Node<M>, SetupError> {
     let world = world(config, torus)?;
+    let kernel = Kernel::new(model(config, &world)?, world, config.capacity)?;
+    Ok(Node::new(kernel, torus, config, gain::<M>(config)))
+}
+
+/// The same in the memory of a kernel of the same run, of whichever torus.
+///
+/// # Errors
+/// As [`empty_node`].
+pub fn empty_node_in<M: Model>(
+    kernel: Kernel<M>,
+    config: &RunConfig,
+    torus: Torus,
+) -> Result<Node<M>, SetupError> {
+    let world = world(config, torus)?;
+    let kernel = kernel.into_torus(model(config, &world)?, world);
+    Ok(Node::new(kernel, torus, config, gain::<M>(config)))
+}
+
+fn model<M: Model>(config: &RunConfig, world: &World) -> Result<M, ParameterError> {
     let parameters = Parameters::resolve(M::NAME, M::parameters(), &config.parameters)?;
-    let model = M::new(&parameters, &world)?;
-    Ok(Node::new(
-        Kernel::new(model, world, config.capacity)?,
-        torus,
-        config,
-        gain::<M>(config),
-    ))
+    M::new(&parameters, world)
 }
 
 /// Puts what the model and the script say into an empty torus.

@@ -39,6 +39,7 @@ pub use tick::Progress;
 pub use world::{Edge, Place, World};
 
 use crate::model::{Deviation, Model};
+use route::Remote;
 use shm_layout::config::Capacity;
 use shm_layout::record::{Event, TimedEvent};
 use shm_layout::torus::Torus;
@@ -68,6 +69,16 @@ impl<M: Model> Kernel<M> {
             model,
             state: State::new(world, capacity),
         })
+    }
+
+    /// The memory of this kernel for another torus of the same run, empty: nothing has to be allocated, and what has been
+    /// touched is not touched for the first time.
+    pub fn into_torus(self, model: M, world: World) -> Self {
+        let mut state = self.state;
+        state.world = world;
+        state.remote = Remote::new(state.capacity.remote_per_interval, world.peers());
+        state.clear();
+        Kernel { model, state }
     }
 
     /// Lets the model fill the empty torus: the state at boundary 0.

@@ -30,7 +30,7 @@ use shm_layout::stop::Verdict;
 use shm_layout::torus::Torus;
 
 use crate::journal::{Appended, Journal, JournalError};
-use crate::kernel::{LoadError, Progress};
+use crate::kernel::{Kernel, LoadError, Progress};
 use crate::model::Model;
 use crate::node::{Injection, LANES_MAX, Node, NodeError};
 use crate::setup::SetupError;
@@ -221,6 +221,8 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     committed_strand_end: [u64; 3],
     /// The newest whole checkpoint, where a damaged frame makes the replay begin before it.
     proof: Option<SlotHeader>,
+    /// The own slot that was found whole while rehydrating.
+    whole_slot: Option<usize>,
     /// The journal's records from the loaded checkpoint on, until they have been replayed.
     recorded: VecDeque<Appended>,
     /// The lane positions that the record of the boundary being replayed names.
@@ -240,6 +242,12 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     journal_length: u64,
     published: u64,
     rang: bool,
+    buffers: Buffers,
+}
+
+/// What a member is made of apart from its state: allocated memory, touched already if it has held a state before.
+pub struct Vessel<M: Model> {
+    kernel: Kernel<M>,
     buffers: Buffers,
 }
 

@@ -23,17 +23,16 @@ use crate::setup;
 
 use super::own::Found;
 use super::take_in::read_own;
-use super::{Buffers, Host, Member, MemberError, Newest, Point, Step, Wait};
+use super::{Buffers, Host, Member, MemberError, Newest, Point, Step, Vessel, Wait};
 
 /// How often the candidates are listed anew when one changes while it is copied.
 const ATTEMPTS: usize = 8;
 
 impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
-    /// A member whose node holds the newest verified state of its torus. `journal` is the torus's, as its predecessor
-    /// left it.
+    /// [`Member::rehydrate_in`] new memory.
     ///
     /// # Errors
-    /// [`MemberError`], and nothing has been written.
+    /// As there.
     pub fn rehydrate(
         segment: WorkerSegment<'s>,
         config: &'s RunConfig,
@@ -42,12 +41,36 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         host: H,
         incarnation: u64,
     ) -> Result<Self, MemberError> {
-        let mut node = setup::empty_node::<M>(config, torus)?;
-        let mut buffers = Buffers::new::<M>(&node, config);
+        Self::rehydrate_in(None, segment, config, torus, journal, host, incarnation)
+    }
+
+    /// A member whose node holds the newest verified state of its torus, in a vessel of the same run if there is one. `journal` is the torus's, as its predecessor
+    /// left it.
+    ///
+    /// # Errors
+    /// [`MemberError`], and nothing has been written.
+    pub fn rehydrate_in(
+        vessel: Option<Vessel<M>>,
+        segment: WorkerSegment<'s>,
+        config: &'s RunConfig,
+        torus: Torus,
+        journal: J,
+        host: H,
+        incarnation: u64,
+    ) -> Result<Self, MemberError> {
+        let (mut node, mut buffers) = match vessel {
+            Some(Vessel { kernel, buffers }) => (setup::empty_node_in::<M>(kernel, config, torus)?, buffers),
+            None => {
+                let node = setup::empty_node::<M>(config, torus)?;
+                let buffers = Buffers::new::<M>(&node, config);
+                (node, buffers)
+            }
+        };
         // Before anything is read: what changes from here on is found to have changed.
         let found = Found::look(&segment.own);
         let last = last_committed(&segment, torus, &mut buffers.committed);
-        let newest = newest_whole(&segment, torus, u64::MAX, &mut buffers.checkpoint);
+        let whole = newest_whole(&segment, torus, u64::MAX, &mut buffers.checkpoint);
+        let newest = whole.map(|whole| whole.header);
         let live_from = last
             .map_or(0, |n| n + 1)
             .max(newest.map_or(0, |header| header.boundary));
@@ -60,6 +83,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         let loaded_length = load_newest(
             &segment,
             config,
+            newest,
             damaged.unwrap_or(u64::MAX),
             &mut node,
             &mut buffers,
@@ -93,6 +117,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             freed: [0; 3],
             committed_strand_end,
             proof: newest,
+            whole_slot: whole.and_then(|whole| whole.own_slot),
             recorded: VecDeque::new(),
             recorded_positions: None,
             log_read: 0,
@@ -114,13 +139,23 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         Ok(member)
     }
 
+    /// Gives the state up for the memory that it was in.
+    pub fn into_vessel(self) -> Vessel<M> {
+        Vessel {
+            kernel: self.node.into_kernel(),
+            buffers: self.buffers,
+        }
+    }
+
     /// Learns which own checkpoint and which mirrors there are. A published mirror has been verified, and so has an own
-    /// checkpoint that all peers mirror; one that they do not is verified here, or they would wait for it for ever.
+    /// checkpoint that all peers mirror, or that this member has loaded; any other is verified here, or the peers would wait
+    /// for it for ever.
     pub(super) fn take_stock(&mut self) {
         let own = &self.segment.own;
         let safe = self.safe_checkpoint_of(self.torus);
         self.newest = newest_of(own.checkpoints.reader());
         if self.newest.boundary > safe
+            && self.whole_slot != Some(self.newest.slot)
             && !is_whole(
                 own.checkpoints.reader(),
                 self.newest.slot,
@@ -205,6 +240,31 @@ fn end_of_run(
     has_ended.then_some(live_from)
 }
 
+/// A checkpoint that has been copied and verified.
+#[derive(Clone, Copy)]
+struct Whole {
+    header: SlotHeader,
+    /// Where it stands, if it is in the own region.
+    own_slot: Option<usize>,
+}
+
+/// A checkpoint that claims to be valid.
+struct Candidate<'s> {
+    reader: SlotsReader<'s>,
+    slot: usize,
+    is_own: bool,
+    header: SlotHeader,
+}
+
+impl Candidate<'_> {
+    fn as_whole(&self) -> Whole {
+        Whole {
+            header: self.header,
+            own_slot: self.is_own.then_some(self.slot),
+        }
+    }
+}
+
 /// The newest checkpoint at or before boundary `until` that is whole; its words are then in `words`. If one changes while
 /// it is copied, the candidates are listed anew.
 fn newest_whole(
@@ -212,32 +272,35 @@ fn newest_whole(
     torus: Torus,
     until: u64,
     words: &mut Vec<u64>,
-) -> Option<SlotHeader> {
+) -> Option<Whole> {
     for _ in 0..ATTEMPTS {
         let mut candidates = candidates(segment, torus);
-        candidates.retain(|(_, _, header)| header.boundary <= until);
+        candidates.retain(|candidate| candidate.header.boundary <= until);
         let whole = candidates
             .iter()
-            .find(|(reader, slot, header)| copy_whole(*reader, *slot, header, words));
+            .find(|candidate| copy_whole(candidate.reader, candidate.slot, &candidate.header, words));
         if whole.is_some() || candidates.is_empty() {
-            return whole.map(|(_, _, header)| *header);
+            return whole.map(Candidate::as_whole);
         }
     }
     None
 }
 
-/// Loads the newest whole checkpoint at or before boundary `until`; the configuration stands for boundary 0. Returns the
-/// journal's length in bytes that it names.
+/// Loads the newest whole checkpoint at or before boundary `until`; the configuration stands for boundary 0. `newest` is the
+/// newest of all, whose words are in the buffer. Returns the journal's length in bytes that it names.
 fn load_newest<M: Model>(
     segment: &WorkerSegment<'_>,
     config: &RunConfig,
+    newest: Option<SlotHeader>,
     until: u64,
     node: &mut Node<M>,
     buffers: &mut Buffers,
 ) -> Result<u64, MemberError> {
     let torus = node.kernel().world().torus;
-    if let Some(header) = newest_whole(segment, torus, until, &mut buffers.checkpoint) {
-        let boundary = header.boundary;
+    let header = newest
+        .filter(|header| header.boundary <= until)
+        .or_else(|| newest_whole(segment, torus, until, &mut buffers.checkpoint).map(|whole| whole.header));
+    if let Some(SlotHeader { boundary, .. }) = header {
         return node
             .load(&buffers.checkpoint)
             .map_err(|source| MemberError::Checkpoint { boundary, source });
@@ -256,19 +319,27 @@ fn load_newest<M: Model>(
 }
 
 /// All checkpoints of `torus` that claim to be valid, the newest first, the own slots before mirrors.
-fn candidates<'s>(segment: &WorkerSegment<'s>, torus: Torus) -> Vec<(SlotsReader<'s>, usize, SlotHeader)> {
+fn candidates<'s>(segment: &WorkerSegment<'s>, torus: Torus) -> Vec<Candidate<'s>> {
     let mirrors = segment
         .peers
         .iter()
         .flatten()
         .filter_map(|region| region.mirrors[torus.index()]);
-    let mut found: Vec<_> = std::iter::once(segment.own.checkpoints.reader())
-        .chain(mirrors)
-        .flat_map(|reader| {
-            (0..2).filter_map(move |slot| reader.header(slot).map(|header| (reader, slot, header)))
+    let readers =
+        std::iter::once((segment.own.checkpoints.reader(), true)).chain(mirrors.map(|m| (m, false)));
+    let mut found: Vec<_> = readers
+        .flat_map(|(reader, is_own)| {
+            (0..2).filter_map(move |slot| {
+                Some(Candidate {
+                    reader,
+                    slot,
+                    is_own,
+                    header: reader.header(slot)?,
+                })
+            })
         })
         .collect();
-    found.sort_by_key(|(_, _, header)| std::cmp::Reverse(header.boundary));
+    found.sort_by_key(|candidate| std::cmp::Reverse(candidate.header.boundary));
     found
 }
 

@@ -149,6 +149,11 @@ impl<M: Model> Node<M> {
         }
     }
 
+    /// The kernel alone, for its memory.
+    pub fn into_kernel(self) -> Kernel<M> {
+        self.kernel
+    }
+
     /// The boundary at which the torus stands, or that its running interval began with.
     pub fn boundary(&self) -> u64 {
         self.books.boundary

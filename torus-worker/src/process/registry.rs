@@ -19,7 +19,7 @@ pub struct ModelEntry {
     pub(super) parameters: fn() -> &'static [ParameterSpec],
     pub(super) describe: fn(&RunConfig) -> Result<Description, String>,
     pub(super) run: fn(&run::Context) -> Result<(), run::Failure>,
-    pub(super) rehearse: fn(&SegmentFile) -> Result<(), run::Failure>,
+    pub(super) stand_by: fn(SegmentFile) -> ExitCode,
     pub(super) verify: fn(&verify::Context<'_>) -> ExitCode,
 }
 
@@ -32,7 +32,7 @@ impl ModelEntry {
             parameters: M::parameters,
             describe: describe::describe::<M>,
             run: run::run::<M>,
-            rehearse: standby::rehearse::<M>,
+            stand_by: standby::stand_by::<M>,
             verify: verify::verify::<M>,
         }
     }

@@ -11,7 +11,7 @@ use shm_layout::sys::{clock, signals, slice};
 use shm_layout::torus::Torus;
 
 use crate::journal::JournalError;
-use crate::member::{MemberError, Step};
+use crate::member::{MemberError, Step, Vessel};
 use crate::model::Model;
 
 use super::arguments::Run;
@@ -126,11 +126,14 @@ pub(super) fn report(outcome: Result<(), Failure>, torus: Torus, incarnation: u6
 
 /// Runs one torus to the end of the run.
 pub(super) fn run<M: Model>(context: &Context) -> Result<(), Failure> {
+    run_in::<M>(context, None)
+}
+
+/// [`run`], in memory that has been touched before if there is some.
+pub(super) fn run_in<M: Model>(context: &Context, vessel: Option<Vessel<M>>) -> Result<(), Failure> {
     let map = context.file.map_worker(context.torus)?;
-    let mut succession = Succession::new(context, &map);
-    let outcome = succession
-        .complete::<M>()
-        .and_then(|member| live(context, member));
+    let mut succession = Succession::new(context, &map, vessel);
+    let outcome = succession.complete().and_then(|member| live(context, member));
     if let Err(failure) = &outcome
         && succession.is_locked()
     {

@@ -1,7 +1,7 @@
 //! `stand-by`: a process that prepares everything but the choice of a torus, and waits to be told which it is.
 //!
-//! It has attached to the segment, resolved the model, and rehearsed a rehydration, so the code and the shared memory that
-//! one touches are present. It holds no lock and writes nothing. The supervisor tells it through its standard input which
+//! It has attached to the segment, resolved the model, and rehearsed a rehydration, so the code and the memory that one
+//! touches are present; the memory is used again for the torus that it will be. It holds no lock and writes nothing. The supervisor tells it through its standard input which
 //! worker it is from then on; if that closes, it ends.
 
 use std::io::Read;
@@ -15,7 +15,7 @@ use shm_layout::sys::{clock, slice};
 use shm_layout::torus::Torus;
 
 use crate::journal::FileJournal;
-use crate::member::Member;
+use crate::member::{Member, Vessel};
 use crate::model::Model;
 
 use super::budget::Timekeeper;
@@ -24,37 +24,36 @@ use super::run::{self, Context, Failure, exit_code};
 
 pub(super) fn main(models: &[ModelEntry], segment: &Path) -> ExitCode {
     run::set_signals();
-    let prepared = SegmentFile::open(segment)
-        .map_err(Failure::from)
-        .and_then(|file| {
-            let entry = find(models, &file.config().model).map_err(Failure::Unsuitable)?;
-            (entry.rehearse)(&file)?;
-            Ok((entry, file))
-        });
-    let (entry, file) = match prepared {
-        Ok(prepared) => prepared,
-        // Whoever is started to take over a torus says more; the supervisor only counts these.
-        Err(_) => return ExitCode::from(exit_code::FAILED),
+    // Whoever is started to take over a torus says more; the supervisor only counts those that cannot stand by.
+    let Ok(file) = SegmentFile::open(segment) else {
+        return ExitCode::from(exit_code::FAILED);
+    };
+    match find(models, &file.config().model) {
+        Ok(entry) => (entry.stand_by)(file),
+        Err(_) => ExitCode::from(exit_code::FAILED),
+    }
+}
+
+/// Rehearses, waits for the order, and runs the torus that it names.
+pub(super) fn stand_by<M: Model>(file: SegmentFile) -> ExitCode {
+    let Ok(vessel) = rehearse::<M>(&file) else {
+        return ExitCode::from(exit_code::FAILED);
     };
     // It is to run at once when it is told, and to share the processors as all workers do from then on. Where the system
     // refuses, it is told a little later.
     let _ = slice::shorten();
-    let Some(order) = await_order(std::io::stdin()) else {
+    let Some(Order { torus, incarnation }) = await_order(std::io::stdin()) else {
         return ExitCode::from(exit_code::FINISHED);
     };
     let started_ns = clock::monotonic_ns();
     let _ = slice::restore();
-    let Order { torus, incarnation } = order;
-    run::report(
-        (entry.run)(&Context {
-            file,
-            torus,
-            incarnation,
-            started_ns,
-        }),
+    let context = Context {
+        file,
         torus,
         incarnation,
-    )
+        started_ns,
+    };
+    run::report(run::run_in(&context, vessel), torus, incarnation)
 }
 
 /// The order; none if the supervisor has gone without giving one.
@@ -64,14 +63,14 @@ fn await_order(mut input: impl Read) -> Option<Order> {
     Order::from_bytes(&bytes)
 }
 
-/// Reads torus A's state as a successor would, and forgets it.
-pub(super) fn rehearse<M: Model>(file: &SegmentFile) -> Result<(), Failure> {
+/// Reads torus A's state as a successor would, and keeps the memory for whichever torus it will be; none if what was read
+/// while A's worker wrote did not make sense.
+fn rehearse<M: Model>(file: &SegmentFile) -> Result<Option<Vessel<M>>, Failure> {
     let (config, torus) = (file.config(), Torus::A);
     let map = file.map_worker(torus)?;
     let journal = FileJournal::open(&names::journal_path(config, torus), config, torus)?;
-    // A worker that lives may be writing what is read here; what comes of it is of no interest.
-    let _ = Member::<M, _, _>::rehydrate(map.views(), config, torus, journal, Timekeeper::default(), 0);
-    Ok(())
+    let member = Member::rehydrate(map.views(), config, torus, journal, Timekeeper::default(), 0);
+    Ok(member.ok().map(Member::into_vessel))
 }
 
 #[cfg(test)]

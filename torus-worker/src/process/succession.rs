@@ -14,7 +14,7 @@ use shm_layout::sys::robust::Held;
 use shm_layout::sys::{clock, process};
 
 use crate::journal::FileJournal;
-use crate::member::{Member, Step};
+use crate::member::{Member, Step, Vessel};
 use crate::model::Model;
 
 use super::budget::Timekeeper;
@@ -29,8 +29,10 @@ const LOCK_PAUSE: Duration = Duration::from_micros(100);
 pub(super) type Worker<'s, M> = Member<'s, M, FileJournal, Timekeeper>;
 
 /// A worker on its way to its region.
-pub(super) struct Succession<'c> {
+pub(super) struct Succession<'c, M: Model> {
     context: &'c Context,
+    /// Memory for the first attempt.
+    vessel: Option<Vessel<M>>,
     map: &'c WorkerMap,
     locked_ns: u64,
     deadline: Duration,
@@ -38,10 +40,11 @@ pub(super) struct Succession<'c> {
     held: Option<Held<'c>>,
 }
 
-impl<'c> Succession<'c> {
-    pub(super) fn new(context: &'c Context, map: &'c WorkerMap) -> Self {
+impl<'c, M: Model> Succession<'c, M> {
+    pub(super) fn new(context: &'c Context, map: &'c WorkerMap, vessel: Option<Vessel<M>>) -> Self {
         Self {
             context,
+            vessel,
             map,
             locked_ns: 0,
             deadline: clock::monotonic() + LOCK_PATIENCE,
@@ -51,11 +54,11 @@ impl<'c> Succession<'c> {
 
     /// A member that owns the region; it may have intervals left to replay. A failure counts only if it comes from what was
     /// read with the lock held: before that, the predecessor may have been writing.
-    pub(super) fn complete<M: Model>(&mut self) -> Result<Worker<'c, M>, Failure> {
+    pub(super) fn complete(&mut self) -> Result<Worker<'c, M>, Failure> {
         self.try_lock()?;
         loop {
             let held = self.is_locked();
-            match self.attempt::<M>() {
+            match self.attempt() {
                 Ok(Some(member)) => return Ok(member),
                 Ok(None) => {}
                 Err(_) if !held => self.lock()?,
@@ -70,8 +73,8 @@ impl<'c> Succession<'c> {
     }
 
     /// Rehydrates, and replays until the region is free; none if what was read no longer stands.
-    fn attempt<M: Model>(&mut self) -> Result<Option<Worker<'c, M>>, Failure> {
-        let mut member = self.rehydrate::<M>()?;
+    fn attempt(&mut self) -> Result<Option<Worker<'c, M>>, Failure> {
+        let mut member = self.rehydrate()?;
         let loaded_ns = clock::monotonic_ns();
         let first = member.node().boundary();
         while !self.try_lock()? {
@@ -95,12 +98,13 @@ impl<'c> Succession<'c> {
         Ok(Some(member))
     }
 
-    fn rehydrate<M: Model>(&self) -> Result<Worker<'c, M>, Failure> {
+    fn rehydrate(&mut self) -> Result<Worker<'c, M>, Failure> {
         let (config, torus) = (self.context.file.config(), self.context.torus);
         let journal = FileJournal::open(&names::journal_path(config, torus), config, torus)?;
         let incarnation = self.context.incarnation;
         let segment = self.map.views();
-        Ok(Member::rehydrate(
+        Ok(Member::rehydrate_in(
+            self.vessel.take(),
             segment,
             config,
             torus,
