@@ -14,6 +14,8 @@ mod intake;
 pub mod membership;
 pub mod migrate;
 pub mod pace;
+#[cfg(test)]
+mod settling;
 
 use shm_layout::config::RunConfig;
 use shm_layout::frame::{Constraint, Frame};
