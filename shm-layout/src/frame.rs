@@ -15,6 +15,19 @@ pub const FRAME_LANES: usize = 32;
 /// Constraint entries that a frame has room for.
 pub const CONSTRAINTS: usize = 16;
 
+/// What the health word of a frame says; 0 is well.
+pub mod health {
+    use crate::torus::Torus;
+
+    /// The frame is one of the first L that a successor has published itself.
+    pub const RECOVERING: u64 = 1 << 3;
+
+    /// The torus waited for a frame or a strand range of `peer` that it found damaged, and still complained about it.
+    pub const fn complaint(peer: Torus) -> u64 {
+        1 << peer as u64
+    }
+}
+
 mod at {
     pub const CHECKSUM: usize = 0;
     pub const SEQUENCE: usize = 1;
@@ -240,7 +253,7 @@ impl Frame {
         violations, set_violations, VIOLATIONS;
         /// The worker's phase. Enters no decision.
         phase, set_phase, PHASE;
-        /// Health word. Enters no decision.
+        /// Health word: see [`health`]. Enters no decision.
         health, set_health, HEALTH;
         /// Bytes of the torus's journal that belong to the state at boundary n+1.
         journal_length, set_journal_length, JOURNAL_LENGTH;

@@ -159,6 +159,12 @@ word_table! {
         stall_incarnation, set_stall_incarnation, Torus => Torus::index, TORI, @ 288;
         /// The boundary from which a torus is absent whose replay the hold area is filled for; 0: it is not.
         hold, set_hold, Torus => Torus::index, TORI, @ 88;
+        /// n+1 if what stood in the strand of a torus was not what its frame n says it sent, the last time that was so; 0: never.
+        altered, set_altered, Torus => Torus::index, TORI, @ 352;
+        /// The hash that frame gives for its events.
+        altered_sent, set_altered_sent, Torus => Torus::index, TORI, @ 356;
+        /// The hash of what stood there.
+        altered_received, set_altered_received, Torus => Torus::index, TORI, @ 360;
         /// Entries of a lane below this may be overwritten.
         lane_free, set_lane_free, usize => |lane| lane.min(STATUS_LANES - 1), STATUS_LANES, @ 128;
         /// How the torus stands to a constraint entry, as of the boundary that it last entered live: 0 it does not bind or

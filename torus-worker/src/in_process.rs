@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
+use shm_layout::hash;
 use shm_layout::record::TimedEvent;
 use shm_layout::torus::Torus;
 
@@ -236,7 +237,9 @@ impl<M: Model> InProcess<M> {
             // Tori before this one have published b already, those after it have not; all hold b−L first.
             if let Some(published) = peer.published.iter().find(|published| published.interval == due) {
                 intake.frames[peer.torus.index()] = Some(&published.frame);
-                intake.events[peer.torus.index()] = &published.events[torus.index()];
+                let events = &published.events[torus.index()];
+                intake.events[peer.torus.index()] = events;
+                intake.hashes[peer.torus.index()] = hash::events(events);
             }
         }
         let entered = node.node.enter(&intake);

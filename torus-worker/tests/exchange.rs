@@ -1,11 +1,17 @@
 //! What three tori do to one another: rotation of projections, coupled faces, and a total that never changes.
 
 use shm_layout::config::RunConfig;
+use shm_layout::frame::Frame;
+use shm_layout::hash;
+use shm_layout::record::TimedEvent;
 use shm_layout::torus::Torus;
 use torus_worker::in_process::InProcess;
+use torus_worker::kernel::Progress;
 use torus_worker::model::Model;
 use torus_worker::models::{Heat, Phold};
 use torus_worker::node::coupling::least_tolerance;
+use torus_worker::node::{Intake, Node, NodeError};
+use torus_worker::setup;
 
 const HOT: i64 = 1_000_000;
 
@@ -121,42 +127,79 @@ fn a_projection_has_one_size_and_says_what_the_kernel_holds() {
     assert_eq!(sizes, [5056, 5056]);
 }
 
-#[test]
-fn an_event_that_is_dropped_on_its_way_is_a_conservation_violation_with_both_numbers() {
-    use torus_worker::node::{Intake, LANES_MAX, NodeError};
+/// B at boundary 1 of a run with lag 1, and what A sent it in interval 0.
+fn receiver_and_events() -> (InProcess<Phold>, Node<Phold>, Vec<TimedEvent>) {
     let mut config = RunConfig::new("leaky", "phold");
     config.parameters = vec![("remote".into(), "0.5".into())];
+    config.sides = [8, 8, 8];
     config.lag = 1;
     config.capacity.remote_per_interval = 65_536;
     let mut run = InProcess::<Phold>::new(&config, Default::default()).expect("a valid configuration");
     run.execute_interval().expect("enough room");
-    let mut receiver = torus_worker::setup::node::<Phold>(&config, Torus::B).expect("a valid configuration");
+    let mut receiver = setup::node::<Phold>(&config, Torus::B).expect("a valid configuration");
     receiver
         .enter(&Intake::default())
         .expect("boundary 0 takes nothing in");
-    while receiver.run(u64::MAX).expect("enough room") == torus_worker::kernel::Progress::More {}
-    let mut own = shm_layout::frame::Frame::new(1024);
-    receiver.close(&mut own);
-    let events: Vec<_> = run.in_transit(Torus::A, Torus::B).copied().collect();
-    let frames = [run.newest_frame(Torus::A), None, None];
-    let lane_positions = [0; LANES_MAX];
+    while receiver.run(u64::MAX).expect("enough room") == Progress::More {}
+    receiver.close(&mut Frame::new(64));
+    let events = run.in_transit(Torus::A, Torus::B).copied().collect();
+    (run, receiver, events)
+}
+
+/// What B says when it takes in these events of A.
+fn take_in(run: &InProcess<Phold>, receiver: &mut Node<Phold>, events: &[TimedEvent]) -> NodeError {
     let intake = Intake {
-        frames,
-        events: [&events[1..], &[], &[]],
-        injected: &[],
-        lane_positions,
+        frames: [run.newest_frame(Torus::A), None, None],
+        events: [events, &[], &[]],
+        hashes: [hash::events(events), 0, 0],
+        ..Intake::default()
     };
-    let sent = events.len() as u64;
-    match receiver.enter(&intake) {
-        Err(NodeError::Conservation {
-            from: 'A',
-            to: 'B',
-            interval: 0,
-            sent: said,
-            received,
-        }) => {
-            assert_eq!((said, received), (sent, sent - 1));
+    receiver
+        .enter(&intake)
+        .expect_err("what was taken in is not what was sent")
+}
+
+#[test]
+fn an_event_that_is_dropped_or_doubled_on_its_way_is_a_conservation_violation_with_both_numbers() {
+    let (run, mut receiver, events) = receiver_and_events();
+    let doubled: Vec<_> = events.iter().chain(&events[..1]).copied().collect();
+    for wrong in [&events[1..], &doubled] {
+        match take_in(&run, &mut receiver, wrong) {
+            NodeError::Conservation {
+                from: 'A',
+                to: 'B',
+                interval: 0,
+                sent,
+                received,
+            } => assert_eq!((sent, received), (events.len() as u64, wrong.len() as u64)),
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_event_that_is_altered_or_replaced_by_another_one_twice_is_found_with_both_numbers() {
+    let (run, mut receiver, events) = receiver_and_events();
+    let frame = run.newest_frame(Torus::A).expect("just published");
+    for at in [0, events.len() / 2, events.len() - 1] {
+        let mut altered = events.clone();
+        altered[at].payload ^= 1 << 40;
+        let mut twice = events.clone();
+        twice[at] = events[(at + 1) % events.len()];
+        for wrong in [altered, twice] {
+            match take_in(&run, &mut receiver, &wrong) {
+                NodeError::Altered {
+                    from: 'A',
+                    to: 'B',
+                    interval: 0,
+                    sent,
+                    received,
+                } => assert_eq!(
+                    (sent, received),
+                    (frame.strand_hash(Torus::B), hash::events(&wrong))
+                ),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

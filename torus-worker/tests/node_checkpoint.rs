@@ -43,6 +43,7 @@ fn execute<M: Model>(
     node.enter(&Intake {
         frames,
         events,
+        hashes: events.map(shm_layout::hash::events),
         injected: &[],
         lane_positions: [0; LANES_MAX],
     })

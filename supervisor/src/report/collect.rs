@@ -3,20 +3,21 @@
 
 use shm_layout::config::RunConfig;
 use shm_layout::control::{self, ControlReader};
-use shm_layout::frame::Frame;
+use shm_layout::frame::{Frame, health};
 use shm_layout::names;
 use shm_layout::region::{ReaderSegment, RegionReader};
 use shm_layout::segment::SegmentFile;
 use shm_layout::status::{Phase, StatusReader};
 use shm_layout::stop::NO_STOP;
 use shm_layout::sys::clock;
+use shm_layout::torus::Torus;
 
 use super::absence;
 use super::constraints;
 use super::recovery::{Recovery, from_record};
 use super::run::{
-    CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState, SCHEMA_VERSION,
-    SupervisorReport, TorusReport, WorkerReport,
+    AlteredReport, CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState,
+    SCHEMA_VERSION, SupervisorReport, TorusReport, WorkerReport,
 };
 use crate::error::CommandError;
 use crate::life;
@@ -169,6 +170,8 @@ fn torus(
         history_digest: frame.as_ref().map(|frame| show::digest(frame.history_digest())),
         state_digest: state_digest(region, state),
         recoveries,
+        health: health(of_frame(Frame::health)),
+        altered: altered(status),
         constraints: frame
             .as_ref()
             .map_or(Vec::new(), |frame| constraints::of_torus(frame, status)),
@@ -184,6 +187,36 @@ fn torus(
             journal_bytes: status.journal_bytes(),
         },
     }
+}
+
+/// The health word of a frame, in words.
+fn health(word: u64) -> String {
+    let recovers = (word & health::RECOVERING != 0).then(|| "recovering".to_owned());
+    let complains = |torus: &&Torus| word & health::complaint(**torus) != 0;
+    let complaints = Torus::ALL.iter().filter(complains);
+    let all: Vec<String> = recovers
+        .into_iter()
+        .chain(complaints.map(|torus| format!("finds torus {torus} damaged")))
+        .collect();
+    if all.is_empty() {
+        "well".to_owned()
+    } else {
+        all.join(", ")
+    }
+}
+
+/// What the torus found altered in the strands to it.
+fn altered(status: &StatusReader<'_>) -> Vec<AlteredReport> {
+    let report = |torus: &Torus| {
+        let interval = status.altered(*torus).checked_sub(1)?;
+        Some(AlteredReport {
+            from: torus.letter(),
+            interval,
+            sent: show::digest(status.altered_sent(*torus)),
+            received: show::digest(status.altered_received(*torus)),
+        })
+    };
+    Torus::ALL.iter().filter_map(report).collect()
 }
 
 /// The length of the interval that a frame closes: from its predecessor's boundary to its own.
@@ -258,6 +291,13 @@ mod tests {
         assert_eq!(phase(Phase::Replaying, true), "replaying");
         assert_eq!(phase(Phase::Finished, false), "finished");
         assert_eq!(phase(Phase::None, false), "none");
+    }
+
+    #[test]
+    fn a_health_word_is_shown_in_words() {
+        assert_eq!(health(0), "well");
+        let both = health::RECOVERING | health::complaint(Torus::C);
+        assert_eq!(health(both), "recovering, finds torus C damaged");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A run as a person reads it: `status` without `--json`.
 
 use super::constraints;
-use super::run::{RunReport, TorusReport};
+use super::run::{AlteredReport, RunReport, TorusReport};
 use crate::text::show;
 
 /// The whole report.
@@ -15,6 +15,7 @@ pub fn status(report: &RunReport) -> String {
             out.push_str(&format!("last recovery  {}\n", last.line(torus.torus)));
         }
     }
+    out.push_str(&altered(report));
     if report.tori.iter().any(|torus| !torus.constraints.is_empty()) {
         out.push_str(&constraints::listing(report));
     }
@@ -53,6 +54,24 @@ fn heading(report: &RunReport) -> String {
         out.push_str(&format!("reason: {reason}\n"));
     }
     out
+}
+
+/// What was not taken in as it was sent: the double entry of each pair of tori.
+fn altered(report: &RunReport) -> String {
+    let line = |to: char, found: &AlteredReport| {
+        let AlteredReport {
+            from,
+            interval,
+            sent,
+            received,
+        } = found;
+        format!(
+            "conservation  {from} to {to}, interval {interval}: {from} sent events with hash {sent}, {to} found {received}\n"
+        )
+    };
+    let tori = report.tori.iter();
+    tori.flat_map(|torus| torus.altered.iter().map(move |found| line(torus.torus, found)))
+        .collect()
 }
 
 /// What intervals of adaptive length have come to.
@@ -160,6 +179,22 @@ mod tests {
         report.model.adaptive = true;
         report.tori[0].interval = Some(640);
         assert!(status(&report).contains("interval 1000, now 640, lag 2"));
+    }
+
+    #[test]
+    fn what_was_altered_is_shown_with_the_pair_the_interval_and_both_numbers() {
+        let mut report = sample();
+        report.tori[1].altered.push(AlteredReport {
+            from: 'A',
+            interval: 17,
+            sent: "aa".into(),
+            received: "bb".into(),
+        });
+        let text = status(&report);
+        assert!(
+            text.contains("A to B, interval 17: A sent events with hash aa, B found bb\n"),
+            "{text}"
+        );
     }
 
     #[test]

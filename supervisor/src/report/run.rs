@@ -168,6 +168,10 @@ pub struct TorusReport {
     pub absence: Option<AbsenceReport>,
     /// Events that came back to its model because the torus that they were for was absent, by that torus.
     pub refused: BTreeMap<char, u64>,
+    /// How it is: well, recovering (its worker has just replaced another), or what it complains about.
+    pub health: String,
+    /// What it took in that was not what a peer says it sent, the last time for each peer.
+    pub altered: Vec<AlteredReport>,
     /// The constraints that bind it.
     pub constraints: Vec<ConstraintReport>,
     /// Its checkpoints.
@@ -187,6 +191,19 @@ pub struct AbsenceReport {
     pub rejoins_at: Option<u64>,
     /// Whether it is held away until it is released.
     pub held: bool,
+}
+
+/// A strand range that was not what its sender's frame says: found by the double entry, and repaired since if the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlteredReport {
+    /// The sender.
+    pub from: char,
+    /// The interval.
+    pub interval: u64,
+    /// Hash of the events, by the sender's frame, hexadecimal.
+    pub sent: String,
+    /// Hash of what stood in the strand, hexadecimal.
+    pub received: String,
 }
 
 /// The checkpoints of a torus, by its present worker.
@@ -280,6 +297,8 @@ pub(crate) mod tests {
             recoveries: vec![super::super::recovery::tests::sample()],
             absence: None,
             refused: [('B', 3)].into(),
+            health: "well".into(),
+            altered: Vec::new(),
             constraints: Vec::new(),
             checkpoints: CheckpointReport {
                 boundary: 9,

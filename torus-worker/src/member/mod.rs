@@ -257,6 +257,7 @@ struct Buffers {
     committed: Frame,
     peer_frames: [Frame; 3],
     events: [Vec<TimedEvent>; 3],
+    hashes: [u64; 3],
     injected: Vec<Injection>,
     journal: Vec<u8>,
     checkpoint: Vec<u64>,

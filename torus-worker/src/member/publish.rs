@@ -1,5 +1,6 @@
 //! Publish: a closed interval becomes visible, all of it at once; in replay it is compared with what was committed.
 
+use shm_layout::frame::health;
 use shm_layout::hash;
 use shm_layout::status::Phase;
 use shm_layout::torus::Torus;
@@ -58,8 +59,20 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         Ok(())
     }
 
+    /// How the torus is, for who looks at its frames: what it complains about, and whether it has just recovered.
+    fn health(&self) -> u64 {
+        let status = self.segment.own.status.reader();
+        let complaints = self.peers.iter().filter(|peer| status.complaint(**peer) != 0);
+        let complaints = complaints.fold(0, |word, peer| word | health::complaint(*peer));
+        let recovers =
+            self.live_from > 0 && self.node.boundary() <= self.live_from + self.node.calendar().lag();
+        complaints | if recovers { health::RECOVERING } else { 0 }
+    }
+
     fn seal_frame(&mut self) {
+        let health = self.health();
         let frame = &mut self.buffers.frame;
+        frame.set_health(health);
         frame.set_incarnation(self.incarnation);
         frame.set_phase(Phase::Running as u64);
         frame.set_journal_length(self.journal_length);

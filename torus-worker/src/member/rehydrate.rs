@@ -218,6 +218,7 @@ impl Buffers {
             committed: Frame::new(face),
             peer_frames: std::array::from_fn(|_| Frame::new(face)),
             events: std::array::from_fn(|_| if config.tori > 1 { events() } else { Vec::new() }),
+            hashes: [0; 3],
             injected: Vec::with_capacity(entries),
             journal: Vec::with_capacity(4096),
             checkpoint: Vec::with_capacity(checkpoint::words_max::<M>(world, &config.capacity)),

@@ -122,6 +122,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.node.enter(&Intake {
             frames,
             events,
+            hashes: buffers.hashes,
             injected: &buffers.injected,
             lane_positions,
         })?;
@@ -170,11 +171,26 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let events = &mut self.buffers.events[i];
         events.clear();
         events.resize(count as usize, bytemuck::Zeroable::zeroed());
-        let expected = frame.strand_hash(self.torus);
+        let sent = frame.strand_hash(self.torus);
         let held = region.hold_for_me.filter(|hold| hold.frames.head() > n);
-        let is_whole = region.strand_to_me.read(from, events) == expected
-            || held.is_some_and(|held| held.events.read(from, events) == expected);
-        if !is_whole { Found::Damaged } else { Found::Yes }
+        let received = region.strand_to_me.read(from, events);
+        self.buffers.hashes[i] = sent;
+        if received == sent || held.is_some_and(|held| held.events.read(from, events) == sent) {
+            return Found::Yes;
+        }
+        self.buffers.hashes[i] = received;
+        self.report_altered(peer, n, sent, received);
+        Found::Damaged
+    }
+
+    /// Shows in the status cell that what `peer` sent in interval `n` is not what stands in its strand, with both hashes.
+    fn report_altered(&self, peer: Torus, n: u64, sent: u64, received: u64) {
+        let status = &self.segment.own.status;
+        if self.owned {
+            status.set_altered_sent(peer, sent);
+            status.set_altered_received(peer, received);
+            status.set_altered(peer, n + 1);
+        }
     }
 
     /// Reads frame `n` of a peer into its buffer: from its ring, or from what the peer held for this torus while it was

@@ -12,6 +12,8 @@ pub struct Intake<'a> {
     pub frames: [Option<&'a Frame>; 3],
     /// The cross-torus events that each peer's frame b−L carries for this torus.
     pub events: [&'a [TimedEvent]; 3],
+    /// Hash of each of these, as they were read.
+    pub hashes: [u64; 3],
     /// Events from the injection lanes, in lane order.
     pub injected: &'a [Injection],
     /// The position of each lane after this intake.

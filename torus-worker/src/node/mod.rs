@@ -62,6 +62,23 @@ pub enum NodeError {
         /// Events taken in so far, by the receiver.
         received: u64,
     },
+    /// What was taken in is not what a peer says it sent, though it is as much.
+    #[error(
+        "conservation violation between torus {from} and torus {to} at interval {interval}: the events that {from} sent \
+         hash to {sent:016x}, those that {to} took in to {received:016x}"
+    )]
+    Altered {
+        /// The sending torus.
+        from: char,
+        /// The receiving torus.
+        to: char,
+        /// The interval that the sender's frame closes.
+        interval: u64,
+        /// Hash of the events of that interval, by the sender's frame.
+        sent: u64,
+        /// Hash of what was taken in.
+        received: u64,
+    },
     /// A frame does not continue the chain of its predecessors.
     #[error(
         "frame {interval} of torus {from} does not continue its digest chain: {found:016x} instead of {expected:016x}"
@@ -243,7 +260,7 @@ impl<M: Model> Node<M> {
         let b = self.books.boundary;
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()] {
-                self.verify(peer, frame, intake.events[peer.index()])?;
+                self.verify(peer, frame, intake)?;
             }
         }
         self.adapt(&intake.frames)?;
@@ -273,7 +290,8 @@ impl<M: Model> Node<M> {
     }
 
     /// Double-entry bookkeeping, and the digest chain, of one peer's frame.
-    fn verify(&mut self, peer: Torus, frame: &Frame, events: &[TimedEvent]) -> Result<(), NodeError> {
+    fn verify(&mut self, peer: Torus, frame: &Frame, intake: &Intake<'_>) -> Result<(), NodeError> {
+        let (events, hash) = (intake.events[peer.index()], intake.hashes[peer.index()]);
         let b = self.books.boundary;
         let due = b.checked_sub(self.calendar.lag());
         if Some(frame.interval()) != due || frame.torus() != Some(peer) {
@@ -292,6 +310,15 @@ impl<M: Model> Node<M> {
                 interval: frame.interval(),
                 sent,
                 received,
+            });
+        }
+        if hash != frame.strand_hash(self.torus) {
+            return Err(NodeError::Altered {
+                from: peer.letter(),
+                to: self.torus.letter(),
+                interval: frame.interval(),
+                sent: frame.strand_hash(self.torus),
+                received: hash,
             });
         }
         let cells = self.kernel.world().lattice.cells();

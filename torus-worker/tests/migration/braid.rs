@@ -206,6 +206,7 @@ fn execute<M: Model>(
     node.enter(&Intake {
         frames,
         events: [&strands[0], &strands[1], &strands[2]],
+        hashes: strands.each_ref().map(|events| shm_layout::hash::events(events)),
         injected,
         lane_positions: [0; LANES_MAX],
     })
