@@ -5,7 +5,8 @@ use std::ops::Range;
 use shm_layout::record::Event;
 use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal};
 use torus_worker::model::{
-    CapacityHint, KernelError, Model, Outbox, ParameterError, Parameters, Setup, Site, World,
+    CapacityHint, ConstraintKind, Corrector, Coupling, Deviation, KernelError, Model, Outbox, ParameterError,
+    Parameters, Setup, Site, World,
 };
 use torus_worker::models::Phold;
 
@@ -127,4 +128,107 @@ fn a_model_that_is_not_deterministic_is_caught_by_its_replay() {
         run::<Fickle, MemoryJournal>(&config, &plan).is_err_and(|error| error.contains("divergence"))
     });
     assert!(divergences.count() > 0);
+}
+
+/// The mistakes: a face that is not a function of the process, a response that is not one of the deviation, and a total
+/// that is not one of the state, on which the length of intervals then depends.
+struct Wilful<const MISTAKE: u8>;
+
+const FACE: u8 = 0;
+const RESPONSE: u8 = 1;
+const TOTAL: u8 = 2;
+
+/// Rises with every call, and is not part of any state.
+fn mood() -> i64 {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    static CALLS: AtomicI64 = AtomicI64::new(0);
+    // Ordering: none needed; the count itself is the mistake.
+    CALLS.fetch_add(1, Ordering::Relaxed)
+}
+
+impl<const MISTAKE: u8> Model for Wilful<MISTAKE> {
+    const NAME: &'static str = "wilful";
+    const ABOUT: &'static str = "answers at its pleasure";
+    const COUPLING: Coupling = Coupling::Convex;
+    type Cell = i64;
+
+    fn new(_: &Parameters, _: &World) -> Result<Self, ParameterError> {
+        Ok(Wilful)
+    }
+
+    fn capacity(&self, _: &World) -> CapacityHint {
+        CapacityHint {
+            pending: 64,
+            edges: 64,
+            remote_per_interval: 64,
+        }
+    }
+
+    fn set_up(&self, setup: &mut Setup<'_, Self>) -> Result<(), KernelError> {
+        let torus = setup.world().torus;
+        setup.spawn(0, 1000 * torus.index() as i64)
+    }
+
+    fn handle(&self, site: &mut Site<'_, i64>, bag: &[Event], _: &mut Outbox<'_>) {
+        if let Some(value) = site.process() {
+            *value += bag.iter().map(|event| event.payload).sum::<i64>();
+        }
+    }
+
+    fn boundary_value(&self, process: &i64) -> i32 {
+        *process as i32 + if MISTAKE == FACE { mood() as i32 } else { 0 }
+    }
+
+    fn constraints(&self, _: &World) -> Vec<(ConstraintKind, i64, u64)> {
+        vec![(ConstraintKind::Invariant, 500, 9)]
+    }
+
+    fn correct(&self, deviation: &Deviation, torus: &mut Corrector<'_, i64>) -> Result<(), KernelError> {
+        let whim = if MISTAKE == RESPONSE { mood() } else { 0 };
+        torus.emit(0, 0, deviation.step() + whim);
+        Ok(())
+    }
+
+    fn conserved_in_cell(&self, process: &i64) -> i64 {
+        // Out of the tolerance, or far within it, from one look to the next.
+        process + if MISTAKE == TOTAL { mood() % 2 * 1000 } else { 0 }
+    }
+
+    fn conserved_in_event(&self, event: &Event) -> i64 {
+        event.payload
+    }
+}
+
+fn wilful<const MISTAKE: u8>() -> usize {
+    let config = crate::adaptive(crate::small::<Wilful<MISTAKE>>(2, &[], None));
+    let caught = (20..60).filter(|at| {
+        let mut plan = Plan::calm(2);
+        plan.deaths[1] = vec![*at * 3];
+        match run::<Wilful<MISTAKE>, MemoryJournal>(&config, &plan) {
+            Ok(outcome) => outcome.digests != outcome.oracle,
+            Err(_) => true,
+        }
+    });
+    caught.count()
+}
+
+#[test]
+fn a_face_that_is_not_a_function_of_the_state_is_caught() {
+    assert!(wilful::<FACE>() > 0);
+}
+
+#[test]
+fn a_response_that_is_not_a_function_of_the_deviation_is_caught() {
+    assert!(wilful::<RESPONSE>() > 0);
+}
+
+#[test]
+fn violations_that_change_from_one_look_to_the_next_are_caught_also_where_they_set_the_length() {
+    assert!(wilful::<TOTAL>() > 0);
+}
+
+/// What catches the others does so because of their mistake: without one, the same model and plans are exact.
+#[test]
+fn the_same_model_without_a_mistake_is_exact() {
+    assert_eq!(wilful::<3>(), 0);
 }

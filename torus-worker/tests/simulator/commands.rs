@@ -1,6 +1,7 @@
 //! Commands of the supervisor's lane in random order: constraints set and removed, processes sent to other tori, and
 //! entries that are no command.
 
+use shm_layout::config::{OnLoss, RunConfig};
 use shm_layout::record::LaneEntry;
 use shm_layout::torus::Torus;
 use torus_worker::model::ConstraintKind;
@@ -10,8 +11,13 @@ use torus_worker::node::constraints::owned_by;
 use crate::random::Random;
 
 /// A command for a torus of a small run, with values that its model can reach; now and then an entry that is none.
-pub fn random(random: &mut Random, torus: Torus) -> LaneEntry {
-    let kind = ConstraintKind::ALL[random.below(4) as usize];
+pub fn random(random: &mut Random, torus: Torus, config: &RunConfig) -> LaneEntry {
+    // Events for absent tori come back later, and a rate that cannot be reached makes the population grow without end.
+    let kinds = match config.on_loss {
+        OnLoss::Wait => &ConstraintKind::ALL[..],
+        OnLoss::Degrade => &ConstraintKind::ALL[1..],
+    };
+    let kind = kinds[random.below(kinds.len() as u64) as usize];
     let own: Vec<usize> = owned_by(torus).collect();
     let entry = own[random.below(own.len() as u64) as usize];
     let command = match random.below(10) {
@@ -31,15 +37,17 @@ pub fn random(random: &mut Random, torus: Torus) -> LaneEntry {
         choice => Command::Constrain {
             entry: (choice == 5).then_some(entry),
             kind,
-            value: value(random, kind),
+            value: value(random, kind, config),
             tolerance: random.below(20),
         },
     };
     command.entry(torus)
 }
 
-fn value(random: &mut Random, kind: ConstraintKind) -> i64 {
+fn value(random: &mut Random, kind: ConstraintKind, config: &RunConfig) -> i64 {
     match kind {
+        // Events hop slowly where the intervals adapt.
+        ConstraintKind::EventRate if config.adaptive => 300 + random.below(900) as i64,
         ConstraintKind::EventRate => 3000 + random.below(9000) as i64,
         ConstraintKind::Pending => 20 + random.below(80) as i64,
         ConstraintKind::Active => random.below(64) as i64,

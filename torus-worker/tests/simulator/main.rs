@@ -6,6 +6,7 @@
 mod absences;
 mod canary;
 mod commands;
+mod lies;
 mod random;
 mod world;
 

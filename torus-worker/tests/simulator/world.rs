@@ -8,7 +8,7 @@ use shm_layout::frame::Frame;
 use shm_layout::heap::HeapSegment;
 use shm_layout::layout::Part;
 use shm_layout::record::{LaneEntry, Source, SourceKind};
-use shm_layout::region::{LaneSegment, SupervisorSegment, WorkerSegment};
+use shm_layout::region::{LaneSegment, RegionReader, SupervisorSegment, WorkerSegment};
 use shm_layout::sync::Ordering;
 use shm_layout::torus::Torus;
 use torus_worker::in_process::{Digests, InProcess};
@@ -20,6 +20,7 @@ use torus_worker::node::command::{COMMAND_LANE, Command};
 use torus_worker::rebuild::{Building, carry_over};
 
 use crate::commands;
+use crate::lies::{LIAR, Lie};
 use crate::random::Random;
 
 /// Which points are reached, and where death waits.
@@ -71,6 +72,8 @@ pub struct Plan {
     pub command: bool,
     /// Whether the supervisor stops the run about here, in steps of the scheduler.
     pub stop_after: Option<u64>,
+    /// What torus A lies about, and in which frame, as soon as that is committed.
+    pub lie: Option<(Lie, u64)>,
     /// Words of a dead torus's own region that are damaged before its successor comes.
     pub damage: Option<Damage>,
     /// What happens to the whole run, and at which steps of the scheduler.
@@ -114,6 +117,7 @@ impl Plan {
             command: false,
             stop_after: None,
             damage: None,
+            lie: None,
             acts: Vec::new(),
             heirs: false,
         }
@@ -141,6 +145,8 @@ pub struct Outcome {
     pub refused: u64,
     /// The boundary at which the run ended.
     pub boundary: u64,
+    /// What B found altered in the strand from A: interval, hash by A's frame, hash of what stood there.
+    pub altered: Option<[u64; 3]>,
     /// Successors that took their region over, and that had to begin again because their predecessor had still written.
     pub successions: [u64; 2],
 }
@@ -220,6 +226,8 @@ struct Sim<'p, M: Model, J: JournalKind> {
     acknowledged_head: Vec<u64>,
     /// What each member waits for, to say so when all do.
     waits: Vec<Option<Wait>>,
+    /// The lie of the plan was told.
+    lied: bool,
 }
 
 /// Runs a plan to its end.
@@ -256,6 +264,7 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         absences: 0,
         acknowledged_head: vec![0; tori],
         waits: vec![None; tori],
+        lied: false,
     };
     sim.execute()?;
     sim.outcome()
@@ -279,6 +288,10 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             let i = self.random.below(self.members.len() as u64) as usize;
             if !self.finished[i] {
                 self.step(i, step)?;
+            }
+            if self.plan.lie.is_some() {
+                self.lie();
+                self.replace_who_is_complained_about(step);
             }
             if self.plan.inject && self.random.below(40) == 0 {
                 self.inject();
@@ -586,13 +599,38 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     /// The supervisor pushes a command, unless its lane is full; now and then a client does so, in vain.
     fn command(&mut self) {
         let torus = Torus::ALL[self.random.below(self.members.len() as u64) as usize];
-        let entry = commands::random(&mut self.random, torus);
+        let entry = commands::random(&mut self.random, torus, self.config);
         let lane = u32::from(self.random.below(10) == 0);
         let lanes = self.segment.lane(lane);
         let status = lanes.reader.regions[torus.index()].status;
         let pushed = lanes.writers[torus.index()].push(&[entry], status.lane_free(lane as usize));
         if pushed.is_ok() && lane == COMMAND_LANE && Command::of(&entry).is_some() {
             self.injected += 1;
+        }
+    }
+
+    /// The liar's frame is changed as soon as it is committed.
+    fn lie(&mut self) {
+        let Some((lie, interval)) = self.plan.lie.filter(|_| !self.lied) else {
+            return;
+        };
+        let Some(views) = self.segment.worker(LIAR) else {
+            return;
+        };
+        if views.own.ring.head() > interval {
+            self.lied = true;
+            lie.tell(&views, self.config.face_cells(), interval);
+        }
+    }
+
+    /// As the watchdog does with a worker whose memory a peer finds damaged.
+    fn replace_who_is_complained_about(&mut self, now: u64) {
+        let i = LIAR.index();
+        let regions = self.segment.reader().regions;
+        let complained = regions.iter().any(|region| region.status.complaint(LIAR) != 0);
+        if complained && self.members[i].is_some() && self.incarnations[i] == 1 {
+            self.members[i] = None;
+            self.successor_at[i] = now + self.random.below(200);
         }
     }
 
@@ -607,6 +645,14 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             journaled += records.iter().map(taken_in).sum::<u64>();
             journals[torus.index()] = records;
         }
+        for region in &reader.regions {
+            check_rotation(region, self.config)?;
+        }
+        let altered = reader.regions.get(1).and_then(|region| {
+            let status = region.status;
+            let n = status.altered(LIAR).checked_sub(1)?;
+            Some([n, status.altered_sent(LIAR), status.altered_received(LIAR)])
+        });
         let boundary = reader.regions[0].status.state_digest_boundary();
         let mut oracle = InProcess::<M>::new(self.config, journals).map_err(|error| error.to_string())?;
         while oracle.boundary() < boundary {
@@ -650,9 +696,23 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             absences: [self.absences, returns],
             refused,
             boundary,
+            altered,
             successions: self.successions,
         })
     }
+}
+
+/// In every frame that a torus still holds: it projects when it is its turn, and at no other time.
+fn check_rotation(region: &RegionReader<'_>, config: &RunConfig) -> Result<(), String> {
+    let mut frame = Frame::new(config.face_cells());
+    for n in region.ring.oldest()..region.ring.head() {
+        let read = region.ring.read(region.torus, n, &mut frame);
+        let is_its_turn = n % 3 == region.torus.index() as u64;
+        if read.is_ok() && frame.has_projection() != is_its_turn {
+            return Err(format!("frame {n} of torus {} is out of turn", region.torus));
+        }
+    }
+    Ok(())
 }
 
 fn taken_in(record: &torus_worker::journal::Record) -> u64 {
