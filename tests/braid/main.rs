@@ -6,6 +6,8 @@ mod support;
 mod absence;
 mod adaptive;
 mod commands;
+mod conservation;
+mod functional;
 
 /// A small run without an end.
 const ENDLESS: &[&str] = &[
