@@ -142,6 +142,10 @@ word_table! {
         verified, set_verified, Torus => Torus::index, TORI, @ 16;
         /// The newest checkpoint of a torus whose whole past has been audited; 0 is the configuration.
         cleared, set_cleared, Torus => Torus::index, TORI, @ 24;
+        /// The boundary of a torus's end at which the published digest of its state is that of the re-execution; 0: none.
+        confirmed, set_confirmed, Torus => Torus::index, TORI, @ 28;
+        /// That digest; written before the boundary. A successor may publish another one.
+        confirmed_digest, set_confirmed_digest, Torus => Torus::index, TORI, @ 40;
     }
 }
 

@@ -58,6 +58,9 @@ pub enum Command {
     /// Remove what runs that are over have left: segment, journals, log
     #[command(after_help = help::CLEAN)]
     Clean(CleanArgs),
+    /// (for tests) Flip a bit in the memory of a worker, of a run started with --faults
+    #[command(after_help = help::CORRUPT, hide = true)]
+    Corrupt(CorruptArgs),
     /// Run a scenario script on one torus in this process and print its figures
     #[command(after_help = help::RUN_SCRIPT)]
     RunScript(RunScriptArgs),
@@ -168,6 +171,12 @@ pub struct StartArgs {
     /// How long a torus is away before the others go on without it [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, help_heading = "Process")]
     pub degrade_after: Option<Duration>,
+    /// Execute committed intervals again on spare processor time, and take back what a fault of memory led to
+    #[arg(long, help_heading = "Process")]
+    pub scrub: bool,
+    /// (for tests) Allow `corrupt`: faults of memory on request
+    #[arg(long, hide = true)]
+    pub faults: bool,
     /// (internal) This process is the background half of --detach
     #[arg(long, hide = true)]
     pub in_background: bool,
@@ -299,6 +308,37 @@ pub struct ReleaseArgs {
     /// Which run
     #[command(flatten)]
     pub target: TargetArgs,
+}
+
+/// Options of `corrupt`.
+#[derive(Debug, Clone, Args)]
+pub struct CorruptArgs {
+    /// The torus: A, B or C
+    #[arg(value_parser = parse::torus)]
+    pub torus: Torus,
+    /// What is damaged
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub what: What,
+    /// Chooses which one of them, and the bit [default: random, printed]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<u64>)]
+    pub seed: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which run
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// What `corrupt` damages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum What {
+    /// The state of a process
+    Cell,
+    /// The delay of an edge
+    Edge,
+    /// The payload of a pending event
+    Event,
 }
 
 /// Options of `wait`.

@@ -170,6 +170,23 @@ Exit codes:
   4  no such run
   8  it is running; stop it first";
 
+/// What `corrupt --help` ends with.
+pub const CORRUPT: &str = "\
+Examples:
+  braid-supervisor corrupt B --what cell
+  braid-supervisor corrupt B --what event --seed 7
+
+Returns when the bit has been flipped, and prints the boundary at which that was. Nothing else
+learns of it; with --scrub it is found, and the run goes on as if it had never been.
+
+Exit codes:
+  0  done
+  1  failed: the run was not started with --faults
+  2  usage
+  3  not running
+  4  no such run
+  7  timed out";
+
 /// What `run-script --help` ends with.
 pub const RUN_SCRIPT: &str = "\
 Examples:

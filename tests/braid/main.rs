@@ -8,6 +8,7 @@ mod adaptive;
 mod commands;
 mod conservation;
 mod functional;
+mod self_correction;
 
 /// A small run without an end.
 const ENDLESS: &[&str] = &[

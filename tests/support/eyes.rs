@@ -91,6 +91,19 @@ impl Eyes {
         })
     }
 
+    /// The living scrubber.
+    pub fn scrubber(&self) -> Option<Certain> {
+        let identity = self.map.views().audit.identity()?;
+        let pid = u32::try_from(identity.pid).ok()?;
+        let pidfd = PidFd::open(pid).ok()?;
+        let same = process::alive_as(pid, identity.start_time, identity.boot_id);
+        (same && pidfd.alive().ok()?).then_some(Certain {
+            pidfd,
+            pid,
+            incarnation: identity.incarnation,
+        })
+    }
+
     /// The supervisor and all workers that live; the supervisor first, so that it replaces nobody.
     pub fn everybody(&self) -> Vec<Certain> {
         self.supervisor()

@@ -8,7 +8,9 @@ use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::{FrameReader, FrameWriter};
 use shm_layout::lane::LaneReader;
-use shm_layout::region::{LaneSegment, ReaderSegment, RegionReader, SupervisorSegment, WorkerSegment};
+use shm_layout::region::{
+    AuditSegment, LaneSegment, ReaderSegment, RegionReader, SupervisorSegment, WorkerSegment,
+};
 use shm_layout::segment::{Draft, SegmentError, SegmentFile};
 use shm_layout::strand::{StrandReader, StrandWriter};
 use shm_layout::torus::Torus;
@@ -61,6 +63,8 @@ pub trait Building {
     fn worker(&self, torus: Torus) -> Option<WorkerSegment<'_>>;
     /// What the supervisor will hold.
     fn supervisor(&self) -> SupervisorSegment<'_>;
+    /// What the scrubber will hold.
+    fn scrubber(&self) -> AuditSegment<'_>;
     /// What the client of a lane will hold.
     fn lane(&self, lane: u32) -> LaneSegment<'_>;
 }
@@ -72,6 +76,10 @@ impl Building for Draft {
 
     fn supervisor(&self) -> SupervisorSegment<'_> {
         self.supervisor()
+    }
+
+    fn scrubber(&self) -> AuditSegment<'_> {
+        self.scrubber()
     }
 
     fn lane(&self, lane: u32) -> LaneSegment<'_> {
@@ -95,6 +103,7 @@ pub fn carry_over(
     }
     copy_lanes(from, to)?;
     copy_control(from, to)?;
+    to.scrubber().audit.take_over(&from.audit);
     Ok(())
 }
 
@@ -161,6 +170,9 @@ fn copy_status(from: &RegionReader<'_>, to: &WorkerSegment<'_>) {
     status.set_state_digest_boundary(from.status.state_digest_boundary());
     // A stop is proposed ahead of every boundary that was ever announced, by whichever worker.
     status.announce_boundary(from.status.boundary(), &to.control);
+    status.set_rolled_back(from.status.rolled_back());
+    status.set_damaged(from.status.damaged());
+    status.set_damaged_at(from.status.damaged_at());
     for lane in 0..to.lanes.len() {
         status.set_lane_free(lane, from.status.lane_free(lane));
     }
@@ -243,6 +255,13 @@ fn copy_control(from: &ReaderSegment<'_>, draft: &impl Building) -> Result<(), R
             .map_or(0, |region| region.status.incarnation());
         to.set_expected_incarnation(torus, from.control.expected_incarnation(torus).max(started + 1));
     }
+    for rollback in from.control.rollbacks() {
+        to.order_rollback(&rollback);
+    }
+    to.set_damage_torus(from.control.damage_torus());
+    to.set_damage_what(from.control.damage_what());
+    to.set_damage_seed(from.control.damage_seed());
+    to.set_damage_request(from.control.damage_request());
     for recovery in from.control.recoveries() {
         to.push_recovery(&recovery);
     }

@@ -4,6 +4,7 @@ mod bench;
 mod clean;
 mod commit;
 mod constrain;
+mod corrupt;
 mod inject;
 mod kill;
 mod ls;
@@ -35,6 +36,7 @@ pub fn run(command: Command) -> Exit {
         Command::Verify(args) => verify::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Clean(args) => clean::run(&args),
+        Command::Corrupt(args) => corrupt::run(&args),
         Command::RunScript(args) => run_script::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

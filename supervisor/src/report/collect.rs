@@ -19,6 +19,7 @@ use super::run::{
     AlteredReport, CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState,
     SCHEMA_VERSION, SupervisorReport, TorusReport, WorkerReport,
 };
+use super::scrub;
 use crate::error::CommandError;
 use crate::life;
 use crate::start::rules::Life;
@@ -68,6 +69,7 @@ fn report(file: &SegmentFile, segment: &ReaderSegment<'_>, life: Life) -> RunRep
         model: model(config),
         final_boundary: Some(control.stop_decided()).filter(|boundary| *boundary != NO_STOP),
         tori: tori.collect(),
+        scrub: scrub::of(config, &control, &segment.audit),
         worker: WorkerReport {
             path: config.worker.path.clone(),
             version: config.worker.version.clone(),

@@ -6,4 +6,5 @@ pub mod constraints;
 pub mod human;
 pub mod recovery;
 pub mod run;
+pub mod scrub;
 pub mod summary;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::constraints::ConstraintReport;
 use super::recovery::Recovery;
+use super::scrub::ScrubReport;
 
 /// Version of this schema.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -58,6 +59,8 @@ pub struct RunReport {
     pub final_boundary: Option<u64>,
     /// Each torus.
     pub tori: Vec<TorusReport>,
+    /// The audit.
+    pub scrub: ScrubReport,
     /// The worker binary.
     pub worker: WorkerReport,
     /// Where things are.
@@ -260,6 +263,16 @@ pub(crate) mod tests {
             },
             final_boundary: Some(10),
             tori: ['A', 'B', 'C'].map(torus).into(),
+            scrub: ScrubReport {
+                enabled: false,
+                pid: None,
+                bound_intervals: 128,
+                tori: Vec::new(),
+                audits: 0,
+                states: 0,
+                findings: 0,
+                rollbacks: Vec::new(),
+            },
             worker: WorkerReport {
                 path: "/bin/w".into(),
                 version: "0.1.0".into(),

@@ -35,6 +35,15 @@ pub enum Request {
         /// The torus, 0 to 2.
         torus: u8,
     },
+    /// Flip a bit in the memory of the worker of a torus.
+    Damage {
+        /// The torus, 0 to 2.
+        torus: u8,
+        /// What is damaged, as the kernel numbers it.
+        what: u64,
+        /// Chooses which one of them, and the bit.
+        seed: u64,
+    },
     /// Put a command that changes the simulated state into the supervisor's lane.
     Command {
         /// The torus that takes it in, 0 to 2.
@@ -71,6 +80,11 @@ pub enum Response {
     },
     /// There is no living worker to signal.
     NoWorker,
+    /// The worker has been asked for it.
+    Damaging {
+        /// The number of the request.
+        number: u64,
+    },
     /// The command stands in lane 0 of its torus.
     Queued {
         /// Its position there.
@@ -147,6 +161,11 @@ mod tests {
                 hold: true,
             },
             Request::Release { torus: 1 },
+            Request::Damage {
+                torus: 1,
+                what: 2,
+                seed: u64::MAX,
+            },
             Request::Command {
                 torus: 1,
                 entry: [u64::MAX, 0, 3, 1],

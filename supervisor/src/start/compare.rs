@@ -60,6 +60,8 @@ pub fn differences(
         &draft.worker.path,
         &stored.worker.path,
     );
+    found.option("--scrub", args.scrub, &draft.scrub, &stored.scrub);
+    found.option("--faults", args.faults, &draft.faults, &stored.faults);
     found.capacities(args, draft, stored, tolerance);
     if tolerance == Tolerance::Exact {
         found.debug(

@@ -80,8 +80,8 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
             .map_or(DEFAULT_DEGRADE_AFTER_MS, |limit| limit.as_millis() as u64),
         adaptive: args.adaptive,
         balance_percent: None,
-        scrub: false,
-        faults: false,
+        scrub: args.scrub,
+        faults: args.faults,
         journal_dir: journal_dir.to_string_lossy().into_owned(),
     })
 }

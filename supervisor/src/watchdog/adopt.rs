@@ -19,11 +19,16 @@ use super::table::State;
 /// The process that the status cell names, if it lives.
 pub fn living(status: &StatusReader<'_>) -> Option<(PidFd, Identity)> {
     let identity = status.identity()?;
+    living_process(&identity).map(|(pidfd, _)| (pidfd, identity))
+}
+
+/// The process of this identity, if it lives.
+pub fn living_process(identity: &Identity) -> Option<(PidFd, u32)> {
     let pid = u32::try_from(identity.pid).ok()?;
     let pidfd = PidFd::open(pid).ok()?;
     let same = process::alive_as(pid, identity.start_time, identity.boot_id);
     // A process that is dead and not reaped yet is still the same one, and no worker any more.
-    (same && pidfd.alive().unwrap_or(false)).then_some((pidfd, identity))
+    (same && pidfd.alive().unwrap_or(false)).then_some((pidfd, pid))
 }
 
 /// Makes a living process the worker of a slot.

@@ -95,7 +95,7 @@ impl Watchdog<'_> {
     /// One look at what workers complain about. Replacing comes before giving up: another successor may be what this
     /// one waits for.
     pub(super) fn look_at_complaints(&mut self) {
-        if self.intent == Intent::Abandon {
+        if self.intent == Intent::Abandon || self.is_taking_back() {
             return;
         }
         let mut hopeless = None;

@@ -46,6 +46,8 @@ impl Watchdog<'_> {
         let (slot, status) = (&self.slots[index], self.status(index));
         slot.process.is_some()
             && !self.is_held(slot.torus)
+            // Everybody goes back first: until then nobody is started.
+            && !self.is_taking_back()
             && OwnerDied::from_word(status.owner_word()).is_some_and(|died| died.is(slot.incarnation))
             && status.incarnation() == slot.incarnation
             && self.last_word(index) == LastWord::AtWork

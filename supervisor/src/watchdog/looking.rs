@@ -106,6 +106,7 @@ impl<'s> Watchdog<'s> {
         let own = match slot.state {
             State::Alive => slot.process.as_ref().map(|process| process.hang.next_look_ns()),
             State::Fenced => Some(self.now_ns + LOCK_PERIOD_NS),
+            State::Resting if self.is_taking_back() => None,
             State::Resting => self.resting_deadline_ns(slot),
             State::Killed | State::Over => None,
         };

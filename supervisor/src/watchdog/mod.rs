@@ -2,7 +2,7 @@
 //!
 //! It holds no state that the segment lacks: whoever takes the run lock next continues from the control words and the
 //! status cells. What to do about one torus stands in [`table`], when a successor may start in [`policy`], what counts
-//! as a hang in [`hang`], what as damage in [`complaints`]; the rest of this folder carries it out.
+//! as a hang in [`hang`], what as damage in [`complaints`], when all go back in [`rollback`]; the rest of this folder carries it out.
 //!
 //! Waiting is one `poll` over the workers' pidfds, the signals, the sentinels' bell and the control socket, until the next
 //! deadline. When
@@ -24,6 +24,8 @@ mod patience;
 pub mod policy;
 mod recovery_log;
 mod requests;
+pub mod rollback;
+mod scrubber;
 mod sentinel;
 pub mod signals;
 pub mod slot;
@@ -48,6 +50,8 @@ use crate::socket::server::ControlServer;
 use binary::Binary;
 use console::Console;
 use handover::Dying;
+use rollback::Retreat;
+use scrubber::Scrubber;
 use sentinel::Sentinels;
 use signals::{Signals, Wish};
 use slot::{OpenRecovery, Slot};
@@ -96,6 +100,8 @@ pub struct Watchdog<'s> {
     server: Option<ControlServer>,
     binary: Binary,
     console: Console,
+    scrubber: Scrubber,
+    retreat: Retreat,
     /// The moment of the present pass of the loop, CLOCK_MONOTONIC in ns.
     now_ns: u64,
     ready: bool,
@@ -142,10 +148,13 @@ impl<'s> Watchdog<'s> {
             server,
             binary,
             console,
+            scrubber: Scrubber::default(),
+            retreat: Retreat::default(),
             now_ns,
             ready: false,
         };
         watchdog.reopen_recoveries();
+        watchdog.announce_scrubbing();
         Ok(watchdog)
     }
 
@@ -156,8 +165,10 @@ impl<'s> Watchdog<'s> {
     pub fn run(mut self) -> Result<RunEnd, CommandError> {
         loop {
             self.now_ns = clock::monotonic_ns();
+            self.pursue_rollback();
             self.look_at_owners();
             self.look_at_workers();
+            self.look_at_scrubber();
             self.look_at_complaints();
             self.open_gate_when_ready();
             self.follow_recoveries();
@@ -180,7 +191,7 @@ impl<'s> Watchdog<'s> {
 
     /// Sleeps until something happens or is due, and takes in signals, deaths and requests.
     fn wait(&mut self) -> Result<(), CommandError> {
-        let (exited, dead, standby) = {
+        let (exited, dead, standby, scrubber) = {
             let polled = |fd| PollFd::new(fd, PollFlags::POLLIN);
             let living = self.slots.iter().filter_map(|slot| slot.process.as_ref());
             let mut fds: Vec<_> = living.map(|process| polled(process.pidfd.as_fd())).collect();
@@ -194,6 +205,8 @@ impl<'s> Watchdog<'s> {
                     .map(|waiting| polled(waiting.pidfd().as_fd())),
             );
             let others = fds.len();
+            fds.extend(self.scrubber.pidfd().map(|pidfd| polled(pidfd.as_fd())));
+            let with_scrubber = fds.len();
             fds.push(polled(self.signals.fd()));
             fds.extend(self.sentinels.as_ref().map(|sentinels| polled(sentinels.fd())));
             if let Some(server) = &self.server {
@@ -209,6 +222,7 @@ impl<'s> Watchdog<'s> {
                 ready(&fds[..processes]),
                 ready(&fds[processes..known]),
                 ready(&fds[known..others]),
+                ready(&fds[others..with_scrubber]),
             )
         };
         self.now_ns = clock::monotonic_ns();
@@ -220,6 +234,9 @@ impl<'s> Watchdog<'s> {
         self.reap(&exited);
         if standby.contains(&true) {
             self.standby_ended();
+        }
+        if scrubber.contains(&true) {
+            self.reap_scrubber();
         }
         self.serve_requests();
         if self.signals.take() == Wish::Stop {
@@ -247,6 +264,8 @@ impl<'s> Watchdog<'s> {
             self.stopping.deadline_ns(),
             self.standby.due_ns().filter(|_| self.is_calm()),
             self.settling_deadline_ns(),
+            self.rollback_deadline_ns(),
+            self.scrubber_deadline_ns(),
         ]
         .into_iter()
         .flatten()
@@ -258,6 +277,7 @@ impl<'s> Watchdog<'s> {
     /// Nobody is left: writes how it ended.
     fn end(mut self) -> RunEnd {
         self.console.close();
+        self.end_scrubber();
         let end = match self.intent {
             Intent::Abandon => RunEnd::Failed,
             Intent::GoOn => self.judge_end(),

@@ -2,6 +2,7 @@
 
 use shm_layout::record::LaneEntry;
 use shm_layout::torus::Torus;
+use torus_worker::kernel::Damage;
 use torus_worker::member::is_acceptable;
 use torus_worker::node::command::COMMAND_LANE;
 
@@ -34,6 +35,7 @@ impl Watchdog<'_> {
             }
             Request::Kill { torus, signal, hold } => self.signal_worker(torus, signal, hold),
             Request::Release { torus } => self.release_torus(torus),
+            Request::Damage { torus, what, seed } => self.ask_for_damage(torus, what, seed),
             Request::Command { torus, entry } => self.queue_command(torus, bytemuck::cast(entry)),
         }
     }
@@ -64,6 +66,24 @@ impl Watchdog<'_> {
             Ok(()) => Response::Queued { position },
             Err(_) => Response::LaneFull,
         }
+    }
+
+    /// Only a run that was started for it lets its memory be damaged.
+    fn ask_for_damage(&mut self, torus: u8, what: u64, seed: u64) -> Response {
+        let run = Torus::of_run(self.post.config.tori);
+        let Some(torus) = run.get(usize::from(torus)) else {
+            return Response::Refused(format!("this run has {} tori", run.len()));
+        };
+        if !self.post.config.faults || Damage::from_number(what).is_none() {
+            let name = &self.post.config.name;
+            return Response::Refused(format!(
+                "the run {name} was not started with --faults, so nothing damages its memory"
+            ));
+        }
+        let control = &self.post.segment.control;
+        let number = control.request_damage(*torus, what, seed);
+        control.ring_doorbell();
+        Response::Damaging { number }
     }
 
     fn signal_worker(&mut self, torus: u8, signal: i32, hold: bool) -> Response {

@@ -121,19 +121,19 @@ impl Watchdog<'_> {
     }
 
     fn watch_patience(&mut self) {
-        let progress = (0..self.slots.len())
+        let reached: u64 = (0..self.slots.len())
             .map(|index| self.status(index).boundary())
             .sum();
-        let living = self.slots.iter().filter_map(|slot| slot.process.as_ref());
+        let progress = reached + self.audited();
+        let workers = self.slots.iter().filter_map(|slot| slot.process.as_ref());
+        let living = workers.map(|process| process.pid).chain(self.scrubber.pid());
         let Some(patience) = &mut self.stopping.patience else {
             return;
         };
         if self.now_ns < patience.next_look_ns() {
             return;
         }
-        let computes = living
-            .into_iter()
-            .any(|process| kernel_view::computes(process.pid));
+        let computes = living.into_iter().any(kernel_view::computes);
         if patience.look(progress, computes, self.now_ns) {
             let patience = show::span(PATIENCE_NS);
             self.abandon(None, &format!(

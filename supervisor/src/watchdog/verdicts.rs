@@ -37,7 +37,8 @@ impl Watchdog<'_> {
             let slot = &mut self.slots[index];
             let Some(process) = &slot.process else { continue };
             slot.ending = looking::ending(&process.pidfd);
-            let event = death::classify(slot.ending, self.last_word(index));
+            let ending = slot.ending;
+            let event = self.judge_death(index, ending);
             self.happen(index, event);
         }
     }
@@ -90,6 +91,9 @@ impl Watchdog<'_> {
 
     /// The predecessor is proved dead and its region free: asks the policy when the successor may start.
     fn plan_restart(&mut self, index: usize) {
+        if self.restarts_for_rollback(index) {
+            return;
+        }
         let boundary = self.status(index).boundary();
         let slot = &mut self.slots[index];
         let progressed = boundary > slot.best_boundary;
@@ -175,7 +179,7 @@ impl Watchdog<'_> {
         for index in 0..self.slots.len() {
             if self.slots[index].exists() && self.slots[index].process.is_none() {
                 // Found dead when the run was adopted.
-                let event = death::classify(Ending::Unknown, self.last_word(index));
+                let event = self.judge_death(index, Ending::Unknown);
                 self.happen(index, event);
             }
             if self.slots[index].state == State::Fenced {
@@ -183,7 +187,8 @@ impl Watchdog<'_> {
             }
             self.consider_absence(index);
             let slot = &self.slots[index];
-            if slot.state == State::Resting && self.now_ns >= slot.restart_ns && !self.is_held(slot.torus) {
+            let is_due = slot.state == State::Resting && self.now_ns >= slot.restart_ns;
+            if is_due && !self.is_held(slot.torus) && !self.is_taking_back() {
                 self.happen(index, Event::RestartDue);
             }
             if self.slots[index].state == State::Alive && self.heart_stands_still(index) {

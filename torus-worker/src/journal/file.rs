@@ -13,7 +13,8 @@ use shm_layout::config::RunConfig;
 use shm_layout::torus::Torus;
 
 use super::{
-    Appended, HEADER_BYTES, Journal, JournalError, Record, check_header, header, parse, parse_from, too_short,
+    Appended, HEADER_BYTES, Journal, JournalError, Record, check_header, header, parse, parse_from, redo,
+    too_short,
 };
 
 /// The journal file of one torus.
@@ -24,7 +25,7 @@ pub struct FileJournal {
     length: u64,
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> JournalError {
+pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> JournalError {
     let path = path.display().to_string();
     move |source| JournalError::Io { action, path, source }
 }
@@ -79,6 +80,17 @@ impl FileJournal {
     }
 }
 
+impl FileJournal {
+    /// Its first `length` bytes.
+    fn first(&self, length: u64) -> Result<Vec<u8>, JournalError> {
+        let mut bytes = vec![0; length as usize];
+        self.file
+            .read_exact_at(&mut bytes, 0)
+            .map_err(io("read", &self.path))?;
+        Ok(bytes)
+    }
+}
+
 impl Journal for FileJournal {
     fn length(&self) -> u64 {
         self.length
@@ -102,6 +114,18 @@ impl Journal for FileJournal {
         Ok(())
     }
 
+    fn keep_for_redo(&mut self, number: u64, length: u64) -> Result<(), JournalError> {
+        redo::keep(&self.path, number, &self.first(length)?)
+    }
+
+    fn redo(&mut self, number: u64) -> Result<Vec<Appended>, JournalError> {
+        redo::read(&self.path, number, &self.first(HEADER_BYTES)?)
+    }
+
+    fn forget_redo(&mut self, number: u64) -> Result<(), JournalError> {
+        redo::forget(&self.path, number)
+    }
+
     fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
         let path = self.path.display().to_string();
         if self.length < range.end {
@@ -112,5 +136,46 @@ impl Journal for FileJournal {
             .read_exact_at(&mut bytes, range.start)
             .map_err(io("read", &self.path))?;
         parse_from(&bytes, range.start, &path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::frame;
+
+    #[test]
+    fn a_copy_for_a_redo_is_made_once_read_back_and_removed() {
+        let folder = std::env::temp_dir().join(format!("braid-redo-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let path = folder.join("journal.B");
+        let mut config = RunConfig::new("redo", "phold");
+        // What an earlier run of the same name has left is not this run's.
+        config.run_id = 1;
+        std::fs::write(folder.join("journal.B.redo-1"), header(&config, Torus::B)).expect("ours");
+        config.run_id = 2;
+        FileJournal::create(&path, &config, Torus::B).expect("created");
+        let mut journal = FileJournal::open(&path, &config, Torus::B).expect("ours");
+        let mark = |interval| Record::Mark { interval, chain: 5 };
+        let mut framed = Vec::new();
+        frame(&mark(3), &mut framed);
+        journal.append(&framed).expect("room");
+        let length = journal.length();
+        journal.append(&framed).expect("room");
+        assert!(journal.redo(1).is_err(), "another run's");
+        journal.keep_for_redo(1, length).expect("room");
+        journal.truncate(HEADER_BYTES).expect("longer");
+        journal.keep_for_redo(1, HEADER_BYTES).expect("kept already");
+        let records: Vec<_> = journal
+            .redo(1)
+            .expect("kept")
+            .into_iter()
+            .map(|kept| kept.record)
+            .collect();
+        assert_eq!(records, [mark(3)]);
+        journal.forget_redo(1).expect("there");
+        journal.forget_redo(1).expect("gone already");
+        assert!(journal.redo(1).is_err());
+        std::fs::remove_dir_all(&folder).expect("ours");
     }
 }

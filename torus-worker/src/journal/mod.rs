@@ -4,14 +4,19 @@
 //! to is committed, and frames and checkpoints name the journal's length; a successor truncates to the length that the
 //! last committed frame names, so a record that was half written, or whose frame never appeared, is gone.
 //!
+//! A rollback takes records back, too. It keeps a copy of the journal beside it, from which their intake is taken in again.
+//!
 //! File format: a header of 40 bytes (magic, version, torus, run id, identity hash), then records, each a length and a
 //! checksum (both u32, little-endian) followed by as many bytes of postcard.
 
 mod file;
 mod memory;
+mod redo;
+mod view;
 
 pub use file::FileJournal;
 pub use memory::MemoryJournal;
+pub use view::{FileRecords, Records};
 
 use std::ops::Range;
 
@@ -199,6 +204,22 @@ pub trait Journal {
     /// # Errors
     /// [`JournalError`] if it cannot be read, is damaged, or is shorter than that.
     fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError>;
+    /// Keeps a copy of its first `length` bytes for rollback `number`, whole or not at all. A copy that is there already
+    /// stays: it was made before the rollback took anything back.
+    ///
+    /// # Errors
+    /// [`JournalError`], for example when the disk is full.
+    fn keep_for_redo(&mut self, number: u64, length: u64) -> Result<(), JournalError>;
+    /// The records of the copy that was kept for rollback `number`.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it is not there, or damaged.
+    fn redo(&mut self, number: u64) -> Result<Vec<Appended>, JournalError>;
+    /// Removes that copy, if there is one.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    fn forget_redo(&mut self, number: u64) -> Result<(), JournalError>;
 }
 
 /// The header of the journal of one torus of a run.

@@ -133,6 +133,14 @@ impl Chunks {
         places[index as usize] = event;
     }
 
+    /// Flips a bit of the payload of an event, for a test.
+    pub(super) fn flip_payload_bit(&mut self, chunk: u32, index: u32, is_far: bool, bit: u64) {
+        let words: &mut [u64] = bytemuck::cast_slice_mut(&mut self.events);
+        let (event_words, payload) = if is_far { (3, 2) } else { (2, 1) };
+        let at = chunk as usize * NEAR_ROOM as usize * 2 + index as usize * event_words + payload;
+        words[at] ^= 1 << bit;
+    }
+
     /// The first `count` events of a chunk of a far level.
     pub(super) fn far(&self, chunk: u32, count: u32) -> &[TimedEvent] {
         let start = chunk as usize * NEAR_ROOM as usize;

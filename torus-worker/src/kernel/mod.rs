@@ -9,6 +9,7 @@ mod checkpoint;
 mod chunks;
 mod collide;
 mod corrector;
+mod damage;
 mod digest;
 mod edges;
 mod error;
@@ -29,6 +30,7 @@ mod world;
 
 pub use checkpoint::LoadError;
 pub use corrector::Corrector;
+pub use damage::Damage;
 pub use error::{KernelError, Resource, TIME_MAX};
 pub use lattice::{Lattice, LatticeError, SIDE_MAX, SIDE_MIN};
 pub use migrate::Belongings;

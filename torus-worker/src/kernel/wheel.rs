@@ -372,6 +372,26 @@ impl Wheel {
         }
     }
 
+    /// Flips a bit of the payload of one pending event, which `seed` chooses: a near one if there is any. Returns whether
+    /// there was an event.
+    pub(super) fn flip_payload_bit(&mut self, seed: u64, bit: u64) -> bool {
+        let occupied = |level: &Level| (0..SLOTS).filter(|slot| level.is_occupied(*slot)).count();
+        let levels = std::iter::once(&self.near).chain(self.far.iter());
+        let Some((number, level)) = levels.enumerate().find(|(_, level)| occupied(level) > 0) else {
+            return false;
+        };
+        let nth = seed as usize % occupied(level);
+        let Some(slot) = (0..SLOTS).filter(|slot| level.is_occupied(*slot)).nth(nth) else {
+            return false;
+        };
+        // The last chunk of the slot is never empty.
+        let last = level.cursor[slot] - 1;
+        let index = (seed >> 32) as u32 % (last % NEAR_ROOM + 1);
+        self.chunks
+            .flip_payload_bit(last / NEAR_ROOM, index, number > 0, bit);
+        true
+    }
+
     /// Rebuilds the wheel around an earlier base. It allocates, and only a script that injects at the last executed
     /// time needs it: live intake is never earlier than the end of the run before it.
     #[cold]

@@ -4,6 +4,7 @@
 //! needs no acknowledgement and no living worker.
 
 use shm_layout::stop::Verdict;
+use shm_layout::torus::Torus;
 
 use crate::journal::{Journal, Record};
 use crate::model::Model;
@@ -38,23 +39,34 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             if self.secure()? {
                 continue;
             }
-            if !self.peers_have_ended(b) {
+            // In an audited run the peers stay until all is confirmed, so that a slot becomes free.
+            if self.config.scrub || !self.peers_have_ended(b) {
                 return Ok(Step::Waiting(Wait::Mirrors));
             }
             self.take_checkpoint(self.newest.other())?;
         }
         if self.segment.own.status.reader().state_digest_boundary() != b {
             let status = &self.segment.own.status;
-            status.set_state_digest(self.node.state_digest());
+            status.set_state_digest(self.final_digest(b));
             status.set_state_digest_boundary(b);
             self.ring_doorbell();
             self.host.reach(Point::FinishAnnounced)?;
         }
-        Ok(if self.peers_have_ended(b) {
-            Step::Finished
-        } else {
-            Step::Waiting(Wait::Peers)
+        Ok(match self.peers_have_ended(b) {
+            false => Step::Waiting(Wait::Peers),
+            true if !self.is_audited(b) => Step::Waiting(Wait::Audit),
+            true => Step::Finished,
         })
+    }
+
+    /// The digest of the final state. Where a predecessor's has been confirmed, that is it, whatever has happened to this
+    /// member's memory since: peers may have ended on the strength of it.
+    fn final_digest(&self, b: u64) -> u64 {
+        let audit = &self.segment.audit;
+        match self.config.scrub && audit.confirmed(self.torus) == b {
+            true => audit.confirmed_digest(self.torus),
+            false => self.node.state_digest(),
+        }
     }
 
     /// Whether every peer has ended at boundary `b`; one that is absent may be left behind.
@@ -65,5 +77,17 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
                     .as_ref()
                     .is_some_and(|p| p.status.state_digest_boundary() == b)
         })
+    }
+
+    /// Whether the final states of all tori have been confirmed, in a run that is audited: until then what was committed
+    /// may have to be taken back. What was confirmed may have been a predecessor's digest, so that is compared, too.
+    fn is_audited(&self, b: u64) -> bool {
+        let audit = &self.segment.audit;
+        let is_confirmed = |torus: &Torus| {
+            let peer = self.segment.peers[torus.index()].as_ref().map(|peer| peer.status);
+            let published = peer.unwrap_or(self.segment.own.status.reader()).state_digest();
+            audit.confirmed(*torus) == b && audit.confirmed_digest(*torus) == published
+        };
+        !self.config.scrub || Torus::of_run(self.config.tori).iter().all(is_confirmed)
     }
 }

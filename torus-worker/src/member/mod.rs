@@ -9,13 +9,17 @@
 //! predecessor's process is still being torn down ([`own`]). docs/RECOVERY.md argues why its successor can go on from any point.
 
 mod absence;
+pub mod audit;
+mod damage;
 pub mod declare;
 mod finish;
 mod hold;
 mod keep;
 mod own;
 mod publish;
+mod redo;
 mod rehydrate;
+pub mod rollback;
 mod room;
 mod take_in;
 
@@ -37,12 +41,20 @@ use crate::setup::SetupError;
 use absence::Alone;
 use own::Found;
 
+use redo::Redo;
+
 pub use take_in::is_acceptable;
 
 /// The named instants at which a crash leaves the segment in a state of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say what has just been done")]
 pub enum Point {
+    IntakeKept,
+    CheckpointsTakenBack,
+    MirrorsTakenBack,
+    LogsTakenBack,
+    FramesTakenBack,
+    RolledBack,
     Rehydrated,
     JournalTruncated,
     SlotRewritten,
@@ -161,6 +173,8 @@ pub enum Wait {
     Peers,
     /// The region: nothing more can be done without writing, and the member does not own it yet.
     Region,
+    /// The audit of the final states.
+    Audit,
 }
 
 /// The outcome of one step.
@@ -223,6 +237,8 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     proof: Option<SlotHeader>,
     /// The own slot that was found whole while rehydrating.
     whole_slot: Option<usize>,
+    /// What a rollback took back and is to be executed again.
+    redo: Redo,
     /// The journal's records from the loaded checkpoint on, until they have been replayed.
     recorded: VecDeque<Appended>,
     /// The lane positions that the record of the boundary being replayed names.
@@ -304,6 +320,9 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     /// A live boundary: the only place where a member waits.
     fn pass_boundary(&mut self) -> Result<Step, MemberError> {
         let b = self.node.boundary();
+        if self.config.faults {
+            self.damage_if_asked();
+        }
         let verdict = self.stop_verdict(b)?;
         if self.learn_absences(b)? || self.keep()? {
             return Ok(Step::Worked);
@@ -338,9 +357,10 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         self.checkpoint_due = true;
     }
 
-    /// Asks for a checkpoint that stays local. A torus without peers has no other kind.
+    /// Asks for a checkpoint that stays local. A torus without peers has no other kind, nor has one that is audited: the
+    /// auditor passes each boundary once, and what it has cleared must still stand when the auditor begins again.
     pub fn request_local_checkpoint(&mut self) {
-        if self.peers.is_empty() {
+        if self.peers.is_empty() || self.config.scrub {
             self.checkpoint_due = true;
         } else {
             self.local_due = true;

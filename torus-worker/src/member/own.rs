@@ -5,7 +5,7 @@
 //! nobody's word that the predecessor is dead: what it had read must still stand when it has the lock, or it has to begin
 //! again. So a false alarm costs time and nothing else.
 
-use shm_layout::region::OwnRegion;
+use shm_layout::region::WorkerSegment;
 
 use crate::journal::Journal;
 use crate::model::Model;
@@ -18,15 +18,19 @@ use super::{Host, Member, MemberError, Point};
 pub(super) struct Found {
     frames: u64,
     checkpoints: [Option<u64>; 2],
+    /// The newest rollback order: one that has been given since then is carried out first.
+    order: u64,
 }
 
 impl Found {
-    pub(super) fn look(region: &OwnRegion<'_>) -> Self {
+    pub(super) fn look(segment: &WorkerSegment<'_>) -> Self {
+        let region = &segment.own;
         let checkpoints = region.checkpoints.reader();
         let boundary = |slot| checkpoints.header(slot).map(|header| header.boundary);
         Found {
             frames: region.ring.head(),
             checkpoints: [boundary(0), boundary(1)],
+            order: segment.control.rollback_count(),
         }
     }
 }
@@ -38,7 +42,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// # Errors
     /// [`MemberError`]; nothing but the journal's end has been written then.
     pub fn own(&mut self) -> Result<bool, MemberError> {
-        if self.found != Found::look(&self.segment.own) {
+        if self.found != Found::look(&self.segment) {
             return Ok(false);
         }
         self.journal.truncate(self.journal_end)?;

@@ -22,6 +22,7 @@ use crate::node::{Calendar, Node, checkpoint};
 use crate::setup;
 
 use super::own::Found;
+use super::redo::Redo;
 use super::take_in::read_own;
 use super::{Buffers, Host, Member, MemberError, Newest, Point, Step, Vessel, Wait};
 
@@ -67,7 +68,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             }
         };
         // Before anything is read: what changes from here on is found to have changed.
-        let found = Found::look(&segment.own);
+        let found = Found::look(&segment);
         let last = last_committed(&segment, torus, &mut buffers.committed);
         let whole = newest_whole(&segment, torus, u64::MAX, &mut buffers.checkpoint);
         let newest = whole.map(|whole| whole.header);
@@ -118,6 +119,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             committed_strand_end,
             proof: newest,
             whole_slot: whole.and_then(|whole| whole.own_slot),
+            redo: Redo::default(),
             recorded: VecDeque::new(),
             recorded_positions: None,
             log_read: 0,
@@ -132,6 +134,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             buffers,
             segment,
         };
+        member.redo = Redo::from(&member.segment, &mut member.journal, live_from)?;
         if member.is_replaying() {
             member.recorded = member.journal.records(loaded_length..journal_end)?.into();
         }
@@ -423,9 +426,11 @@ fn first_damaged(
         .filter_map(|peer| segment.peers[peer.index()].as_ref().map(|region| (peer, region)));
     let mut first = None;
     for (peer, region) in peers {
-        // Who stands at boundary b has taken in all frames below b−L; its log may have been given back since.
+        // Who stands at boundary b has taken in all frames below b−L; its log may have been given back since. The announced
+        // boundary stays where it was when a rollback takes frames back, so the frames count.
         let logged = region.logs[torus.index()].map_or(0, |log| log.head());
-        let taken_in = region.status.boundary().saturating_sub(membership.lag());
+        let stands_at = region.status.boundary().min(region.ring.head());
+        let taken_in = stands_at.saturating_sub(membership.lag());
         // What is held for a peer is not read in the ring.
         let held = segment.own.status.reader().hold(peer);
         let next = logged.max(taken_in).max(held);

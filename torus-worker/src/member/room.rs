@@ -2,7 +2,8 @@
 //!
 //! Whatever a successor could need for its replay is kept. What a torus took in at boundary x is needed until it has a
 //! checkpoint later than x that every other present torus has mirrored, its *safe* checkpoint. The same holds for a
-//! torus's own frames, which its replay is compared with.
+//! torus's own frames, which its replay is compared with. In a run that is audited a safe checkpoint must also have been
+//! cleared: so a good one, and everything that leads on from it, is always there to go back to.
 
 use shm_layout::torus::Torus;
 
@@ -12,9 +13,19 @@ use crate::model::Model;
 use super::{Host, Member, Wait};
 
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
-    /// The newest checkpoint of `torus` that every other torus that is not absent has a verified copy of; 0 is the
-    /// configuration. Of the last torus present the own slot counts.
+    /// The newest checkpoint of `torus` that every other torus that is not absent has a verified copy of, and whose past
+    /// has been audited if the run is; 0 is the configuration.
     pub(super) fn safe_checkpoint_of(&self, torus: Torus) -> u64 {
+        let mirrored = self.mirrored_checkpoint_of(torus);
+        if self.config.scrub {
+            mirrored.min(self.segment.audit.cleared(torus))
+        } else {
+            mirrored
+        }
+    }
+
+    /// Of the last torus present the own slot counts.
+    fn mirrored_checkpoint_of(&self, torus: Torus) -> u64 {
         let counts = |peer: &Torus| self.keeps_copies(*peer);
         if torus == self.torus && !self.peers.iter().any(counts) {
             return self.newest.boundary;

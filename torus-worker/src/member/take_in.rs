@@ -2,7 +2,8 @@
 
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::{FrameReader, ReadError};
-use shm_layout::record::LaneEntry;
+use shm_layout::record::{LaneEntry, TimedEvent};
+use shm_layout::strand::StrandReader;
 use shm_layout::torus::Torus;
 
 use crate::journal::{Journal, Record, frame as frame_record};
@@ -38,7 +39,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             }
         }
         let before = self.node.books().lane_positions;
-        let positions = self.gather_lanes();
+        let positions = if self.is_redone(b)? {
+            self.redone_lanes(b)
+        } else {
+            self.gather_lanes()
+        };
         if positions != before {
             let record = self.intake_record(b, positions);
             self.append(&record)?;
@@ -156,30 +161,27 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             Found::Yes => {}
             missing => return missing,
         }
-        let frame = &self.buffers.peer_frames[i];
-        let from = self.node.books().received[i];
-        let until = frame.strand_end(self.torus);
-        let Some(count) = until
-            .checked_sub(from)
-            .filter(|n| *n <= self.config.capacity.remote_per_interval.into())
-        else {
-            return Found::Damaged;
-        };
         let Some(region) = self.segment.peers[i].as_ref() else {
             return Found::Damaged;
         };
+        let range = StrandRange {
+            frame: &self.buffers.peer_frames[i],
+            to: self.torus,
+            from: self.node.books().received[i],
+            most: self.config.capacity.remote_per_interval.into(),
+        };
         let events = &mut self.buffers.events[i];
-        events.clear();
-        events.resize(count as usize, bytemuck::Zeroable::zeroed());
-        let sent = frame.strand_hash(self.torus);
+        let sent = range.frame.strand_hash(self.torus);
         let held = region.hold_for_me.filter(|hold| hold.frames.head() > n);
-        let received = region.strand_to_me.read(from, events);
+        let received = range.copy(&region.strand_to_me, events);
         self.buffers.hashes[i] = sent;
-        if received == sent || held.is_some_and(|held| held.events.read(from, events) == sent) {
+        if received == Some(sent) || held.is_some_and(|held| range.read(&held.events, events)) {
             return Found::Yes;
         }
-        self.buffers.hashes[i] = received;
-        self.report_altered(peer, n, sent, received);
+        if let Some(received) = received {
+            self.buffers.hashes[i] = received;
+            self.report_altered(peer, n, sent, received);
+        }
         Found::Damaged
     }
 
@@ -309,6 +311,36 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.journal_length += framed.len() as u64;
         self.host.reach(Point::JournalAppended)?;
         Ok(())
+    }
+}
+
+/// The strand range that a frame names for one receiver.
+pub(super) struct StrandRange<'f> {
+    /// The frame.
+    pub frame: &'f Frame,
+    /// The receiver.
+    pub to: Torus,
+    /// Where the receiver stands in the strand.
+    pub from: u64,
+    /// The most events that an interval can have sent.
+    pub most: u64,
+}
+
+impl StrandRange<'_> {
+    /// Copies the events, and returns the hash of the copy; none if the frame's numbers are not those of an interval.
+    fn copy(&self, strand: &StrandReader<'_>, events: &mut Vec<TimedEvent>) -> Option<u64> {
+        let count = self.frame.strand_end(self.to).checked_sub(self.from)?;
+        if count > self.most.min(strand.capacity() as u64) {
+            return None;
+        }
+        events.clear();
+        events.resize(count as usize, bytemuck::Zeroable::zeroed());
+        Some(strand.read(self.from, events))
+    }
+
+    /// Copies the events and verifies the copy; `false` if the range is damaged.
+    pub(super) fn read(&self, strand: &StrandReader<'_>, events: &mut Vec<TimedEvent>) -> bool {
+        self.copy(strand, events) == Some(self.frame.strand_hash(self.to))
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) enum Command {
     Run(Run),
     /// Prepare to run any torus of this segment.
     StandBy(PathBuf),
+    Scrub(Scrub),
     Verify(Verify),
 }
 
@@ -26,6 +27,12 @@ pub(super) struct Run {
     pub incarnation: u64,
 }
 
+/// Audit a run while it goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Scrub {
+    pub segment: PathBuf,
+}
+
 /// Execute a run again and compare.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verify {
@@ -34,8 +41,8 @@ pub(super) struct Verify {
 }
 
 const USAGE: &str = "this is a Braid worker: the supervisor starts it as `PROGRAM --braid-worker describe`, \
-                     `… run --segment PATH --torus A|B|C --incarnation N`, `… stand-by --segment PATH` or \
-                     `… verify --segment PATH [--json]`; \
+                     `… run --segment PATH --torus A|B|C --incarnation N`, `… stand-by --segment PATH`, \
+                     `… scrub --segment PATH` or `… verify --segment PATH [--json]`; \
                      start a run with it by `braid-supervisor start --worker PROGRAM`";
 
 pub(super) fn parse(arguments: &[OsString]) -> Result<Command, String> {
@@ -67,6 +74,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Command, String> {
             incarnation,
         })),
         ("stand-by", Some(segment), None, None) if !json => Ok(Command::StandBy(segment)),
+        ("scrub", Some(segment), None, None) if !json => Ok(Command::Scrub(Scrub { segment })),
         ("verify", Some(segment), None, None) => Ok(Command::Verify(Verify { segment, json })),
         _ => Err(USAGE.to_owned()),
     }
@@ -81,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_commands_are_understood() {
+    fn every_command_is_understood() {
         assert_eq!(parsed("--braid-worker describe"), Ok(Command::Describe));
         let run = Run {
             segment: "/dev/shm/s".into(),
@@ -91,6 +99,10 @@ mod tests {
         assert_eq!(
             parsed("--braid-worker run --segment /dev/shm/s --torus B --incarnation 3"),
             Ok(Command::Run(run))
+        );
+        assert_eq!(
+            parsed("--braid-worker scrub --segment s"),
+            Ok(Command::Scrub(Scrub { segment: "s".into() }))
         );
         let verify = Verify {
             segment: "s".into(),

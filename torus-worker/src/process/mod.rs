@@ -1,7 +1,7 @@
 //! The worker process: what surrounds a member with clocks, waiting and exit codes.
 //!
-//! `PROGRAM --braid-worker describe|run|stand-by|verify …` is the whole protocol between the supervisor and a worker binary;
-//! [`main`] turns a list of models into such a binary in one line:
+//! `PROGRAM --braid-worker describe|run|stand-by|scrub|verify …` is the whole protocol between the supervisor and a worker
+//! binary; [`main`] turns a list of models into such a binary in one line:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -18,6 +18,7 @@ mod budget;
 pub mod describe;
 mod registry;
 mod run;
+mod scrub;
 mod stalls;
 mod standby;
 mod succession;
@@ -43,6 +44,7 @@ pub fn worker_main(models: &[ModelEntry], arguments: Vec<OsString>) -> ExitCode 
         Ok(Command::Describe) => describe::main(models),
         Ok(Command::Run(request)) => run::main(models, &request),
         Ok(Command::StandBy(segment)) => standby::main(models, &segment),
+        Ok(Command::Scrub(request)) => scrub::main(models, &request),
         Ok(Command::Verify(request)) => verify::main(models, &request),
         Err(message) => {
             eprintln!("{message}");

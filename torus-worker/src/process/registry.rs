@@ -9,7 +9,7 @@ use crate::model::{Model, ParameterSpec};
 use crate::models::{Cascade, Heat, Phold};
 
 use super::describe::Description;
-use super::{describe, run, standby, verify};
+use super::{describe, run, scrub, standby, verify};
 
 /// A model and the code that runs it.
 #[derive(Clone, Copy)]
@@ -20,6 +20,7 @@ pub struct ModelEntry {
     pub(super) describe: fn(&RunConfig) -> Result<Description, String>,
     pub(super) run: fn(&run::Context) -> Result<(), run::Failure>,
     pub(super) stand_by: fn(SegmentFile) -> ExitCode,
+    pub(super) scrub: fn(&scrub::Context) -> Result<(), scrub::Failure>,
     pub(super) verify: fn(&verify::Context<'_>) -> ExitCode,
 }
 
@@ -33,6 +34,7 @@ impl ModelEntry {
             describe: describe::describe::<M>,
             run: run::run::<M>,
             stand_by: standby::stand_by::<M>,
+            scrub: scrub::scrub::<M>,
             verify: verify::verify::<M>,
         }
     }

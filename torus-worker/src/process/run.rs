@@ -138,6 +138,9 @@ pub(super) fn run_in<M: Model>(context: &Context, vessel: Option<Vessel<M>>) -> 
         && succession.is_locked()
     {
         let status = map.views().own.status;
+        if let Failure::Member(MemberError::Divergence { interval, .. }) = failure {
+            status.set_divergence(interval + 1);
+        }
         status.set_failure(1, &failure.to_string());
         status.set_phase(Phase::Failed);
     }

@@ -14,7 +14,7 @@ use shm_layout::sys::robust::Held;
 use shm_layout::sys::{clock, process};
 
 use crate::journal::FileJournal;
-use crate::member::{Member, Step, Vessel};
+use crate::member::{Member, Step, Vessel, rollback};
 use crate::model::Model;
 
 use super::budget::Timekeeper;
@@ -58,6 +58,12 @@ impl<'c, M: Model> Succession<'c, M> {
         self.try_lock()?;
         loop {
             let held = self.is_locked();
+            if held {
+                self.go_back()?;
+            } else if !rollback::is_settled(&self.map.views()) {
+                self.lock()?;
+                continue;
+            }
             match self.attempt() {
                 Ok(Some(member)) => return Ok(member),
                 Ok(None) => {}
@@ -65,6 +71,26 @@ impl<'c, M: Model> Succession<'c, M> {
                 Err(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Carries out a rollback, if one is ordered, and waits until all tori have.
+    fn go_back(&self) -> Result<(), Failure> {
+        let segment = self.map.views();
+        let (mut journal, mut host) = (self.journal()?, Timekeeper::default());
+        while !rollback::prepare(&segment, &mut journal, &mut host)? {
+            segment.own.status.beat(clock::monotonic_ns());
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        Ok(())
+    }
+
+    fn journal(&self) -> Result<FileJournal, Failure> {
+        let (config, torus) = (self.context.file.config(), self.context.torus);
+        Ok(FileJournal::open(
+            &names::journal_path(config, torus),
+            config,
+            torus,
+        )?)
     }
 
     /// Whether the region may be written.
@@ -100,7 +126,7 @@ impl<'c, M: Model> Succession<'c, M> {
 
     fn rehydrate(&mut self) -> Result<Worker<'c, M>, Failure> {
         let (config, torus) = (self.context.file.config(), self.context.torus);
-        let journal = FileJournal::open(&names::journal_path(config, torus), config, torus)?;
+        let journal = self.journal()?;
         let incarnation = self.context.incarnation;
         let segment = self.map.views();
         Ok(Member::rehydrate_in(
@@ -158,6 +184,7 @@ impl<'c, M: Model> Succession<'c, M> {
         // The phase first: the watchdog must never find this incarnation with its predecessor's last phase.
         status.set_phase(Phase::Rehydrating);
         status.set_caught_up_ns(0);
+        status.set_divergence(0);
         status.set_identity(&identity(self.context.incarnation));
         status.set_started_ns(self.context.started_ns);
         status.set_locked_ns(self.locked_ns);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use shm_layout::record::Event;
-use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal};
+use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal, Records};
 use torus_worker::model::{
     CapacityHint, ConstraintKind, Corrector, Coupling, Deviation, KernelError, Model, Outbox, ParameterError,
     Parameters, Setup, Site, World,
@@ -36,6 +36,24 @@ impl Journal for LateJournal {
 
     fn records(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
         self.written.records(range)
+    }
+
+    fn keep_for_redo(&mut self, number: u64, length: u64) -> Result<(), JournalError> {
+        self.written.keep_for_redo(number, length)
+    }
+
+    fn redo(&mut self, number: u64) -> Result<Vec<Appended>, JournalError> {
+        self.written.redo(number)
+    }
+
+    fn forget_redo(&mut self, number: u64) -> Result<(), JournalError> {
+        self.written.forget_redo(number)
+    }
+}
+
+impl Records for LateJournal {
+    fn records_between(&mut self, range: Range<u64>) -> Result<Vec<Appended>, JournalError> {
+        self.written.records_between(range)
     }
 }
 

@@ -8,6 +8,7 @@ mod canary;
 mod commands;
 mod lies;
 mod random;
+mod scrub;
 mod world;
 
 use random::Random;

@@ -8,12 +8,13 @@ use shm_layout::frame::Frame;
 use shm_layout::heap::HeapSegment;
 use shm_layout::layout::Part;
 use shm_layout::record::{LaneEntry, Source, SourceKind};
-use shm_layout::region::{LaneSegment, RegionReader, SupervisorSegment, WorkerSegment};
+use shm_layout::region::{AuditSegment, LaneSegment, RegionReader, SupervisorSegment, WorkerSegment};
 use shm_layout::sync::Ordering;
 use shm_layout::torus::Torus;
 use torus_worker::in_process::{Digests, InProcess};
-use torus_worker::journal::{Journal, MemoryJournal, header, parse};
+use torus_worker::journal::{Journal, MemoryJournal, Records, header, parse};
 use torus_worker::member::declare::absence_of;
+use torus_worker::member::rollback::{is_settled, prepare};
 use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step, Wait};
 use torus_worker::model::Model;
 use torus_worker::node::command::{COMMAND_LANE, Command};
@@ -22,6 +23,7 @@ use torus_worker::rebuild::{Building, carry_over};
 use crate::commands;
 use crate::lies::{LIAR, Lie};
 use crate::random::Random;
+use crate::scrub::{MemoryFault, Mistake, Scrubbed, Scrubbing};
 
 /// Which points are reached, and where death waits.
 #[derive(Default)]
@@ -80,6 +82,10 @@ pub struct Plan {
     pub acts: Vec<(u64, Act)>,
     /// Whether successors are started on false alarms too, while their predecessors live.
     pub heirs: bool,
+    /// Faults of memory in living workers, and at which steps of the scheduler.
+    pub faults: Vec<(u64, MemoryFault)>,
+    /// A deliberate mistake in finding or correcting them.
+    pub mistake: Option<Mistake>,
 }
 
 /// Something that happens to the whole run.
@@ -120,6 +126,8 @@ impl Plan {
             lie: None,
             acts: Vec::new(),
             heirs: false,
+            faults: Vec::new(),
+            mistake: None,
         }
     }
 }
@@ -149,6 +157,8 @@ pub struct Outcome {
     pub altered: Option<[u64; 3]>,
     /// Successors that took their region over, and that had to begin again because their predecessor had still written.
     pub successions: [u64; 2],
+    /// What scrubbing did.
+    pub scrubbed: Scrubbed,
 }
 
 /// Events per step: small, so that deaths find open intervals.
@@ -168,13 +178,17 @@ impl Building for Larger {
         self.0.supervisor()
     }
 
+    fn scrubber(&self) -> AuditSegment<'_> {
+        self.0.scrubber()
+    }
+
     fn lane(&self, lane: u32) -> LaneSegment<'_> {
         self.0.lane(lane)
     }
 }
 
 /// Makes the journals of a run.
-pub trait JournalKind: Journal + Sized {
+pub trait JournalKind: Journal + Records + Sized {
     fn new(bytes: Vec<u8>) -> Self;
     fn successor(&self) -> Self;
     fn bytes(&self) -> Vec<u8>;
@@ -201,33 +215,34 @@ impl JournalKind for MemoryJournal {
     }
 }
 
-struct Sim<'p, M: Model, J: JournalKind> {
+pub struct Sim<'p, M: Model, J: JournalKind> {
     /// Leaked, like the segment: a run that grows has several of each, and a test process is short.
-    config: &'static RunConfig,
-    segment: &'static HeapSegment,
-    plan: &'p Plan,
-    resumes_at_end: bool,
-    fate: Rc<RefCell<Fate>>,
-    random: Random,
-    journals: Vec<J>,
-    members: Vec<Option<Member<'static, M, J, Mortal>>>,
+    pub config: &'static RunConfig,
+    pub segment: &'static HeapSegment,
+    pub plan: &'p Plan,
+    pub resumes_at_end: bool,
+    pub fate: Rc<RefCell<Fate>>,
+    pub random: Random,
+    pub journals: Vec<J>,
+    pub members: Vec<Option<Member<'static, M, J, Mortal>>>,
     /// Successors that do not own their region yet; their predecessors may be alive.
-    heirs: Vec<Option<Member<'static, M, J, Mortal>>>,
+    pub heirs: Vec<Option<Member<'static, M, J, Mortal>>>,
     /// Heirs that took their region over, and that had to begin again.
-    successions: [u64; 2],
-    incarnations: Vec<u64>,
-    finished: Vec<bool>,
+    pub successions: [u64; 2],
+    pub incarnations: Vec<u64>,
+    pub finished: Vec<bool>,
     /// The step at which a dead torus gets its successor.
-    successor_at: Vec<u64>,
+    pub successor_at: Vec<u64>,
     /// The step at which a dead torus is declared absent.
-    absent_at: Vec<u64>,
-    injected: u64,
-    absences: u64,
-    acknowledged_head: Vec<u64>,
+    pub absent_at: Vec<u64>,
+    pub injected: u64,
+    pub absences: u64,
+    pub acknowledged_head: Vec<u64>,
     /// What each member waits for, to say so when all do.
-    waits: Vec<Option<Wait>>,
+    pub waits: Vec<Option<Wait>>,
     /// The lie of the plan was told.
-    lied: bool,
+    pub lied: bool,
+    pub scrubbing: Scrubbing<M, J>,
 }
 
 /// Runs a plan to its end.
@@ -265,6 +280,7 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         acknowledged_head: vec![0; tori],
         waits: vec![None; tori],
         lied: false,
+        scrubbing: Scrubbing::default(),
     };
     sim.execute()?;
     sim.outcome()
@@ -292,6 +308,9 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             if self.plan.lie.is_some() {
                 self.lie();
                 self.replace_who_is_complained_about(step);
+            }
+            if self.config.scrub {
+                self.scrub(step)?;
             }
             if self.plan.inject && self.random.below(40) == 0 {
                 self.inject();
@@ -368,6 +387,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             self.finished[i] = false;
             self.successor_at[i] = now + self.random.below(200);
         }
+        self.scrubbing.die();
         self.segment.supervisor().control.clear_stop();
         self.resumes_at_end = false;
     }
@@ -456,7 +476,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             Ok(Step::Waiting(wait)) => self.waits[i] = Some(wait),
             Ok(Step::Worked) => self.waits[i] = None,
             Err(MemberError::Killed(killed)) => self.bury(i, now, killed.0),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return self.give_up(i, error),
         }
         Ok(())
     }
@@ -478,6 +498,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     fn succeed(&mut self, i: usize, now: u64) -> Result<(), String> {
         if self.heirs[i].is_none() {
             if now >= self.successor_at[i]
+                && !self.is_taken_back()
                 && let Err(error) = self.start(i)
             {
                 self.fall(i, now, error)?;
@@ -521,13 +542,22 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             torus,
             fate: self.fate.clone(),
         };
-        let journal = self.journals[i].successor();
+        let mut journal = self.journals[i].successor();
+        let mut host = host;
+        // A successor that owns its region carries out a rollback; one that does not waits until that is done.
+        let is_settled = match self.members[i] {
+            None => prepare(&views, &mut journal, &mut host)?,
+            Some(_) => is_settled(&views),
+        };
+        if !is_settled {
+            return Ok(());
+        }
         let heir = Member::rehydrate(views, self.config, torus, journal, host, self.incarnations[i])?;
         self.heirs[i] = Some(heir);
         Ok(())
     }
 
-    fn bury(&mut self, i: usize, now: u64, point: Point) {
+    pub fn bury(&mut self, i: usize, now: u64, point: Point) {
         self.members[i] = None;
         self.successor_at[i] = now + self.random.below(200);
         if point == Point::JournalHalfAppended {
@@ -634,7 +664,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         }
     }
 
-    fn outcome(self) -> Result<Outcome, String> {
+    fn outcome(mut self) -> Result<Outcome, String> {
         let reader = self.segment.reader();
         let mut journals = [const { Vec::new() }; 3];
         let mut journaled = 0;
@@ -682,6 +712,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             absences.filter(|absence| absence.rejoins.is_some()).count() as u64
         };
         let returns = nodes().map(returned).max().unwrap_or(0);
+        let scrubbed = self.scrubbed()?;
         let fate = std::mem::take(&mut *self.fate.borrow_mut());
         Ok(Outcome {
             digests: self.members.iter().filter_map(digests).collect(),
@@ -698,6 +729,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             boundary,
             altered,
             successions: self.successions,
+            scrubbed,
         })
     }
 }
