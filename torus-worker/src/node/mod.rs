@@ -14,8 +14,7 @@ mod intake;
 pub mod membership;
 pub mod migrate;
 pub mod pace;
-#[cfg(test)]
-mod settling;
+pub mod settling;
 
 use shm_layout::config::RunConfig;
 use shm_layout::frame::{Constraint, Frame};
@@ -301,6 +300,12 @@ impl<M: Model> Node<M> {
                 peer.letter()
             )));
         }
+        if frame.has_projection() != projects(peer, frame.interval()) {
+            return Err(self.foreign(format!(
+                "frame {} of torus {peer} is out of turn",
+                frame.interval()
+            )));
+        }
         let received = self.books.received[peer.index()] + events.len() as u64;
         let sent = frame.sent(self.torus);
         if sent != received || frame.strand_end(self.torus) != received {
@@ -479,7 +484,7 @@ impl<M: Model> Node<M> {
         }
         frame.set_lane_positions(&self.books.lane_positions);
         self.constraints.publish(frame);
-        if n % 3 == self.torus.index() as u64 {
+        if projects(self.torus, n) {
             self.kernel.face_into(&mut self.faces);
             frame.set_projection(&self.faces);
         }
@@ -507,6 +512,11 @@ impl<M: Model> Node<M> {
         self.migrations.save(&mut words);
         hash::words(&words)
     }
+}
+
+/// Whether it is the turn of `torus` to project in frame `n`: A, B, C, and A again.
+pub fn projects(torus: Torus, n: u64) -> bool {
+    n % 3 == torus.index() as u64
 }
 
 /// The digest chain: each frame's link covers its predecessor's and all content that the simulated state determines.
