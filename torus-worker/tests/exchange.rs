@@ -1,16 +1,18 @@
 //! What three tori do to one another: rotation of projections, coupled faces, and a total that never changes.
 
 use shm_layout::config::RunConfig;
-use shm_layout::frame::Frame;
+use shm_layout::frame::{CONSTRAINTS, Frame};
 use shm_layout::hash;
-use shm_layout::record::TimedEvent;
+use shm_layout::record::{LaneEntry, Source, SourceKind, TimedEvent};
 use shm_layout::torus::Torus;
 use torus_worker::in_process::InProcess;
+use torus_worker::journal::Record;
 use torus_worker::kernel::Progress;
-use torus_worker::model::Model;
+use torus_worker::model::{ConstraintKind, Model};
 use torus_worker::models::{Heat, Phold};
-use torus_worker::node::coupling::least_tolerance;
-use torus_worker::node::{Intake, Node, NodeError};
+use torus_worker::node::command::{COMMAND_LANE, Command};
+use torus_worker::node::coupling::{Gain, correction, least_tolerance};
+use torus_worker::node::{Injection, Intake, Node, NodeError};
 use torus_worker::setup;
 
 const HOT: i64 = 1_000_000;
@@ -65,6 +67,86 @@ fn a_hot_spot_in_a_raises_the_face_of_b_and_c_and_the_total_stays_exact() {
     }
 }
 
+/// Units that arrive in a face cell of A at the last tick of an interval, of which the cell keeps a quarter.
+const DISTURBANCE: i64 = 80_000;
+
+/// A run of `heat` in which nothing happens but that disturbance at the end of interval `n`. Its exchange between
+/// neighbours is slower than the run.
+fn disturbed(lag: u32, n: u64, cell: u32) -> InProcess<Heat> {
+    let mut config = RunConfig::new("disturbed", "heat");
+    let parameters = [("hot", "0"), ("period", "65536")];
+    config.parameters = parameters
+        .map(|(name, value)| (name.into(), value.into()))
+        .to_vec();
+    config.sides = [4, 8, 8];
+    config.interval = 100;
+    config.lag = lag;
+    config.tolerance = least_tolerance(Heat::COUPLING, lag);
+    config.capacity.pending = 10_000;
+    config.capacity.edges = 10_000;
+    let event = LaneEntry {
+        kind: LaneEntry::EVENT,
+        dst: cell,
+        at: 100 * (n + 1) - 1,
+        src: Source::new(SourceKind::Injected, Torus::A, cell),
+        payload: DISTURBANCE,
+    };
+    let record = Record::Intake {
+        boundary: n,
+        lanes: vec![0, 1],
+        injected: vec![Injection {
+            lane: 1,
+            entry: event,
+        }],
+    };
+    InProcess::new(&config, [vec![record], Vec::new(), Vec::new()]).expect("a valid configuration")
+}
+
+#[test]
+fn a_disturbance_of_a_face_cell_at_the_end_of_interval_n_corrects_that_cell_of_the_peers_at_boundary_n_plus_l()
+ {
+    for lag in 1..=8 {
+        let gain = Gain::default_for(Heat::COUPLING, lag);
+        let tolerance = least_tolerance(Heat::COUPLING, lag);
+        // Intervals in which A projects.
+        for (n, cell) in [(0, 0), (3, 17), (6, 63), (9, 40), (12, 8)] {
+            let mut run = disturbed(lag, n, cell);
+            let mut seen = 0;
+            while run.boundary() < n + u64::from(lag) {
+                run.execute_interval().expect("enough room");
+                for torus in [Torus::B, Torus::C] {
+                    let untouched = face(&run, torus).iter().all(|value| *value == 0);
+                    assert!(untouched, "lag {lag}: torus {torus} before boundary {n} + {lag}");
+                }
+                if run.boundary() == n + 1 {
+                    seen = face(&run, Torus::A)[cell as usize];
+                }
+            }
+            assert_eq!(seen, DISTURBANCE / 4);
+            run.execute_interval().expect("enough room");
+            let arrived = correction(seen, gain, tolerance);
+            for torus in [Torus::B, Torus::C] {
+                let frame = run.newest_frame(torus).expect("just published");
+                assert_eq!(frame.violations(), 1);
+                let counter: Vec<_> = run.in_transit(torus, Torus::A).collect();
+                assert_eq!(
+                    (counter.len(), counter[0].dst, counter[0].payload),
+                    (1, cell, -arrived)
+                );
+                let face = face(&run, torus);
+                let others = (0..).zip(&face).filter(|(at, _)| *at != cell);
+                assert!(others.into_iter().all(|(_, value)| *value == 0), "{face:?}");
+                // Six eighths of what arrives in a cell go on to its neighbours.
+                assert_eq!(
+                    face[cell as usize],
+                    arrived - 6 * (arrived / 8),
+                    "lag {lag}, torus {torus}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn the_faces_of_three_tori_come_together() {
     let mut run = heat(2, "8");
@@ -85,7 +167,7 @@ fn each_torus_projects_exactly_once_per_cycle_and_in_rotation() {
     config.sides = [4, 4, 4];
     config.interval = 50;
     let mut run = InProcess::<Phold>::new(&config, Default::default()).expect("a valid configuration");
-    for n in 0..99 {
+    for n in 0..999 {
         run.execute_interval().expect("enough room");
         for torus in Torus::ALL {
             let frame = run.newest_frame(torus).expect("just published");
@@ -99,29 +181,94 @@ fn each_torus_projects_exactly_once_per_cycle_and_in_rotation() {
     }
 }
 
+/// A run of one interval of 1000 ticks in which A is constrained and takes in an event of a client's lane.
+fn projecting(population: &str) -> (InProcess<Phold>, Command) {
+    let mut config = RunConfig::new("projecting", "phold");
+    let parameters = [("population", population), ("remote", "0.01")];
+    config.parameters = parameters
+        .map(|(name, value)| (name.into(), value.into()))
+        .to_vec();
+    config.capacity.remote_per_interval = 65_536;
+    let command = Command::Constrain {
+        entry: Some(6),
+        kind: ConstraintKind::Invariant,
+        value: -7,
+        tolerance: 9,
+    };
+    let event = LaneEntry {
+        kind: LaneEntry::EVENT,
+        dst: 5,
+        at: 2_000,
+        src: Source::new(SourceKind::Injected, Torus::A, 5),
+        payload: 1,
+    };
+    let record = Record::Intake {
+        boundary: 0,
+        lanes: vec![1, 0, 4],
+        injected: vec![
+            Injection {
+                lane: COMMAND_LANE,
+                entry: command.entry(Torus::A),
+            },
+            Injection {
+                lane: 2,
+                entry: event,
+            },
+        ],
+    };
+    let mut run =
+        InProcess::new(&config, [vec![record], Vec::new(), Vec::new()]).expect("a valid configuration");
+    run.execute_interval().expect("enough room");
+    (run, command)
+}
+
 #[test]
-fn a_projection_has_one_size_and_says_what_the_kernel_holds() {
-    let (mut empty, mut full) = (RunConfig::new("empty", "phold"), RunConfig::new("full", "phold"));
-    empty.parameters = vec![("population".into(), "0".into())];
-    full.parameters = vec![("population".into(), "60000".into())];
+fn a_projection_has_one_size_and_says_what_the_kernel_holds_after_1000_ticks() {
     let mut sizes = Vec::new();
-    for config in [empty, full] {
-        let mut run = InProcess::<Phold>::new(&config, Default::default()).expect("a valid configuration");
-        run.execute_interval().expect("enough room");
+    for population in ["0", "60000"] {
+        let (run, command) = projecting(population);
         let frame = run.newest_frame(Torus::A).expect("just published");
         let (_, node) = run.nodes().next().expect("torus A");
-        let kernel = node.kernel();
+        let (kernel, books) = (node.kernel(), node.books());
+        assert!(frame.has_projection());
+        assert_eq!((frame.torus(), frame.interval()), (Some(Torus::A), 0));
+        assert_eq!((frame.boundary_tick(), frame.next_interval()), (1000, 1000));
         let face: Vec<i32> = (0..1024).map(|cell| kernel.cell_value(cell)).collect();
         assert_eq!(frame.face(), face);
+        assert_eq!(face.iter().any(|value| *value > 0), population != "0");
         assert_eq!(
             (frame.events(), frame.pending()),
             (kernel.events(), kernel.pending())
         );
+        assert!(frame.pending() >= 1, "the event from outside is due later");
         assert_eq!(
             (frame.active(), frame.edges()),
             (kernel.active().into(), kernel.edges().into())
         );
+        for peer in [Torus::B, Torus::C] {
+            let sent: Vec<_> = run.in_transit(Torus::A, peer).copied().collect();
+            assert_eq!(sent.is_empty(), population == "0");
+            assert_eq!((frame.sent(peer), frame.received(peer)), (sent.len() as u64, 0));
+            assert_eq!(frame.strand_end(peer), sent.len() as u64);
+            assert_eq!(frame.strand_hash(peer), hash::events(&sent));
+        }
+        for entry in 0..CONSTRAINTS {
+            let expected = if entry == 6 {
+                ConstraintKind::Invariant as u64
+            } else {
+                0
+            };
+            assert_eq!(
+                frame.constraint(entry).kind,
+                expected,
+                "entry {entry} of {command:?}"
+            );
+        }
+        let set = frame.constraint(6);
+        assert_eq!((set.value, set.tolerance), (-7, 9));
+        assert_eq!(frame.lane_positions()[..4], [1, 0, 4, 0]);
         assert_eq!(frame.history_digest(), kernel.history_digest());
+        assert_eq!(frame.chain(), books.chain);
         sizes.push(frame.carried_words() * 8);
     }
     assert_eq!(sizes, [5056, 5056]);

@@ -23,8 +23,12 @@ pub enum Lie {
     Choice,
     /// A value of the face.
     Face,
+    /// A projection out of turn.
+    Turn,
     /// A constraint entry.
     Entry,
+    /// The number of events sent to B.
+    Count,
     /// The events to B, and their hash in the frame.
     StrandAndHash,
     /// The first event to B is left out, the others move up.
@@ -58,6 +62,8 @@ impl Lie {
                 face[3] += 1;
                 frame.set_projection(&face);
             }
+            Lie::Turn => frame.set_projection(&vec![7; face_cells]),
+            Lie::Count => frame.set_sent(Torus::B, frame.sent(Torus::B) + 1),
             Lie::Entry => {
                 let [kind, value, tolerance] = [2, 50, 1];
                 let value = value as i64;
@@ -109,6 +115,53 @@ fn a_mistake_in_a_choice_a_face_a_constraint_or_a_strand_breaks_the_digest_chain
             assert!(error.contains(&found), "{lie:?}: {error}");
         }
     }
+}
+
+#[test]
+fn a_torus_that_projects_out_of_turn_is_found() {
+    for interval in [4, 5, 7, 8] {
+        let plan = Plan {
+            lie: Some((Lie::Turn, interval)),
+            ..Plan::calm(interval)
+        };
+        let error = run::<Phold, MemoryJournal>(&phold(2), &plan).expect_err("the lie is found");
+        let found = format!(
+            "at boundary {}: frame {interval} of torus A is out of turn",
+            interval + 2
+        );
+        assert!(error.contains(&found), "{error}");
+    }
+}
+
+#[test]
+fn a_torus_that_counts_wrong_what_it_sends_is_found_with_the_pair_the_interval_and_both_numbers() {
+    let mut found = 0;
+    for seed in 0..40 {
+        let interval = 3 + seed % 6;
+        let plan = Plan {
+            lie: Some((Lie::Count, interval)),
+            ..Plan::calm(seed)
+        };
+        let error = run::<Phold, MemoryJournal>(&phold(2), &plan).expect_err("the lie is found");
+        let violation =
+            format!("conservation violation between torus A and torus B at interval {interval}: A sent ");
+        let Some((_, numbers)) = error.split_once(&violation) else {
+            // C may come to the frame before B does, and sees that it does not continue the chain.
+            assert!(
+                error.contains(&format!("frame {interval} of torus A does not continue")),
+                "{error}"
+            );
+            continue;
+        };
+        let numbers: Vec<u64> = numbers
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        assert_eq!(numbers[0], numbers[1] + 1, "{error}");
+        found += 1;
+    }
+    println!("{found} of 40 found by B");
+    assert!(found >= 10, "{found}");
 }
 
 /// Events that are not those that the frame says are found before they are taken in: the pair, the interval and both
