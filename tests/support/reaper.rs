@@ -3,7 +3,8 @@
 //! Workers and supervisors run in sessions of their own and outlive a test that is killed or interrupted. So each run
 //! has a reaper: a shell that reads a pipe whose other end only the test process holds. A test that ends writes `over`
 //! and has cleaned up itself; when the pipe closes without a word, the reaper kills the supervisor and the workers by
-//! the pids that `status` names, each only if its command line names this run, and removes what is left.
+//! the pids that `status` names, each only if its command line names this run, and removes what is left. A `bench` that
+//! writes into this run's folder is asked to end first, as it has runs of its own to remove.
 //! The run's name comes through the environment, so that the reaper's own command line does not name it.
 
 use std::io::Write;
@@ -15,6 +16,10 @@ const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 read -r word
 [ "$word" = over ] && exit 0
+for line in /proc/[0-9]*/cmdline; do
+    pid=${line#/proc/}
+    tr '\0' ' ' < "$line" | grep -q -e " bench .*$REAP_NAME" && kill -TERM "${pid%/cmdline}"
+done
 round=0
 while [ $round -lt 100 ]; do
     round=$((round + 1))

@@ -22,6 +22,8 @@ use crate::error::CommandError;
 
 /// Events executed in one step, as in a worker.
 const STRETCH: u64 = 65_536;
+/// After so many rounds in which every member only waited, they wait for each other.
+const IDLE_MAX: u32 = 100;
 
 /// A load: its name, the options that make it, what the exchange may take, in percent, and the ticks of a round.
 struct Load {
@@ -166,15 +168,25 @@ impl<'s> Braid<'s> {
     /// Steps all to this boundary; returns the time that it took without what kept copies.
     fn run_to(&mut self, bench: &Bench, boundary: u64) -> Result<u64, CommandError> {
         let (begin_ns, keeping_ns) = (thread_ns(), self.keeping_ns());
+        let mut idle = 0;
         while self
             .members
             .iter()
             .any(|member| member.node().boundary() < boundary)
         {
             bench.interrupt.check()?;
+            idle += 1;
             for member in &mut self.members {
                 let until = boundary.min(member.node().boundary() + 1);
-                execute_interval(member, until)?;
+                if execute_interval(member, until)? {
+                    idle = 0;
+                }
+            }
+            // Nobody else could change anything.
+            if idle > IDLE_MAX {
+                return Err(failed(format!(
+                    "the three tori wait for each other before boundary {boundary}"
+                )));
             }
         }
         Ok(thread_ns() - begin_ns - (self.keeping_ns() - keeping_ns))
@@ -186,15 +198,17 @@ impl<'s> Braid<'s> {
 }
 
 /// Steps a member to this boundary, or until it has to wait: each has the caches to itself for an interval, as the bare
-/// kernels have.
+/// kernels have. Returns whether it did anything.
 fn execute_interval(
     member: &mut Member<'_, Phold, MemoryJournal, Keeping>,
     until: u64,
-) -> Result<(), CommandError> {
+) -> Result<bool, CommandError> {
+    let mut worked = false;
     while member.node().boundary() < until {
         if let Step::Waiting(_) = member.advance(STRETCH).map_err(failed)? {
             break;
         }
+        worked = true;
     }
-    Ok(())
+    Ok(worked)
 }
