@@ -1,14 +1,21 @@
 //! The cells: which have a process, its state, and where each cell's edges are.
 
+use super::edges::Link;
 use bytemuck::{Pod, Zeroable};
 
 const PRESENT: u32 = 1 << 31;
 
-/// A cell. What the kernel and the model keep of it stands together, so that an event touches one cache line of it.
+/// The most edges that stand in the cell itself.
+pub(super) const NEAR: usize = 2;
+
+/// A cell. What the kernel and the model keep of it stands together, and its edges too if they are few, so that an event
+/// touches one cache line.
 #[derive(Clone, Copy, Zeroable)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub(super) struct Cell<C> {
     pub(super) target: Target,
+    /// Its edges, if they are no more than these.
+    pub(super) near: [Link; NEAR],
     /// The state of its process; without meaning if it has none.
     pub(super) state: C,
 }
@@ -17,7 +24,7 @@ pub(super) struct Cell<C> {
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Target {
-    /// Position of the first edge.
+    /// Position of the first edge in the pool, if they are too many for the cell.
     pub(super) first: u32,
     /// The number of edges; the top bit says that the cell has a process.
     degree_and_present: u32,
@@ -41,6 +48,17 @@ impl Target {
 }
 
 impl<C> Cell<C> {
+    /// The edges of this cell, in order of creation.
+    #[inline(always)]
+    pub(super) fn links<'a>(&'a self, pool: &'a [Link]) -> &'a [Link] {
+        let degree = self.target.degree() as usize;
+        if degree <= NEAR {
+            &self.near[..degree]
+        } else {
+            &pool[self.target.first as usize..][..degree]
+        }
+    }
+
     /// Moves the cell's edges, or changes their number.
     pub(super) fn set_edges(&mut self, first: u32, degree: u32) {
         self.target.first = first;

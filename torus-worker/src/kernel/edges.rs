@@ -1,6 +1,7 @@
-//! The edges, in one pool, those of a cell next to one another in order of creation.
+//! The edges, those of a cell next to one another in order of creation: in the cell itself if they are few, in one pool
+//! otherwise.
 
-use super::cells::{Cell, Target};
+use super::cells::{Cell, NEAR};
 use super::world::{Edge, Place};
 use bytemuck::{Pod, Zeroable};
 use shm_layout::torus::Torus;
@@ -60,7 +61,7 @@ pub(super) enum Connected {
     Full,
 }
 
-/// All edges of a torus. A cell's edges move to the end of the pool when they outgrow their room, and leave a hole;
+/// All edges of a torus. The pool has those of cells with more than `NEAR`. A cell's edges move to the end of the pool when they outgrow their room, and leave a hole;
 /// when the end of the pool is reached, all are packed again. The pool is twice the capacity, so packing always helps.
 /// A position that holds no edge has delay 0; a cell may grow into such positions behind its last edge.
 pub(super) struct Edges {
@@ -92,19 +93,23 @@ impl Edges {
         self.count
     }
 
-    pub(super) fn of(&self, target: Target) -> &[Link] {
-        &self.pool[target.first as usize..][..target.degree() as usize]
+    pub(super) fn of<'a, C>(&'a self, cell: &'a Cell<C>) -> &'a [Link] {
+        cell.links(&self.pool)
     }
 
-    pub(super) fn of_mut(&mut self, target: Target) -> &mut [Link] {
-        &mut self.pool[target.first as usize..][..target.degree() as usize]
+    pub(super) fn of_mut<'a, C>(&'a mut self, cell: &'a mut Cell<C>) -> &'a mut [Link] {
+        let degree = cell.target.degree() as usize;
+        if degree <= NEAR {
+            &mut cell.near[..degree]
+        } else {
+            &mut self.pool[cell.target.first as usize..][..degree]
+        }
     }
 
     /// Creates an edge, or replaces the delay of the edge that leads there already.
     pub(super) fn connect<C>(&mut self, cells: &mut [Cell<C>], from: u32, edge: Edge) -> Connected {
-        let target = cells[from as usize].target;
         let link = Link::new(edge);
-        let own = &mut self.pool[target.first as usize..][..target.degree() as usize];
+        let own = self.of_mut(&mut cells[from as usize]);
         if let Some(existing) = own.iter_mut().find(|existing| existing.to == link.to) {
             existing.delay = link.delay;
             return Connected::Replaced;
@@ -114,10 +119,9 @@ impl Edges {
         }
         self.make_room(cells, from);
         let cell = &mut cells[from as usize];
-        let Target { first, .. } = cell.target;
         let degree = cell.target.degree();
-        self.pool[(first + degree) as usize] = link;
-        cell.set_edges(first, degree + 1);
+        cell.set_edges(cell.target.first, degree + 1);
+        self.of_mut(cell)[degree as usize] = link;
         self.count += 1;
         Connected::Created
     }
@@ -126,26 +130,33 @@ impl Edges {
     fn make_room<C>(&mut self, cells: &mut [Cell<C>], from: u32) {
         let target = cells[from as usize].target;
         let (degree, end) = (target.degree(), target.first + target.degree());
-        if degree > 0 && end < self.used && self.pool[end as usize].delay == 0 {
+        if degree < NEAR as u32 {
             return;
         }
-        let more = if degree == 0 { 2 } else { degree };
-        if degree > 0 && end == self.used && end + more <= self.size() {
-            self.used += more;
+        let in_pool = degree > NEAR as u32;
+        if in_pool && end < self.used && self.pool[end as usize].delay == 0 {
             return;
         }
-        if self.used + degree + more > self.size() {
+        if in_pool && end == self.used && end + degree <= self.size() {
+            self.used += degree;
+            return;
+        }
+        if self.used + 2 * degree > self.size() {
             self.pack(cells);
         }
-        self.move_to_end(&mut cells[from as usize], more);
+        self.move_to_end(&mut cells[from as usize], degree);
     }
 
     /// Moves a cell's edges to the end of the pool, and leaves room for `more` there, or as many as fit.
     fn move_to_end<C>(&mut self, cell: &mut Cell<C>, more: u32) {
-        let (start, degree) = (cell.target.first as usize, cell.target.degree());
-        let old = start..start + degree as usize;
-        self.pool.copy_within(old.clone(), self.used as usize);
-        self.pool[old].fill(Link::zeroed());
+        let degree = cell.target.degree();
+        if degree > NEAR as u32 {
+            let old = cell.target.first as usize..(cell.target.first + degree) as usize;
+            self.pool.copy_within(old.clone(), self.used as usize);
+            self.pool[old].fill(Link::zeroed());
+        } else {
+            self.pool[self.used as usize..][..degree as usize].copy_from_slice(&cell.near[..degree as usize]);
+        }
         cell.set_edges(self.used, degree);
         self.used = self.size().min(self.used + degree + more);
     }
@@ -160,9 +171,11 @@ impl Edges {
         let mut used = 0;
         for cell in cells.iter_mut() {
             let degree = cell.target.degree();
-            packed[used as usize..][..degree as usize].copy_from_slice(self.of(cell.target));
-            cell.set_edges(used, degree);
-            used += degree;
+            if degree > NEAR as u32 {
+                packed[used as usize..][..degree as usize].copy_from_slice(self.of(cell));
+                cell.set_edges(used, degree);
+                used += degree;
+            }
         }
         self.pool = packed;
         self.used = used;
@@ -170,9 +183,9 @@ impl Edges {
 
     /// Takes all edges from a cell.
     pub(super) fn detach<C>(&mut self, cell: &mut Cell<C>) -> Vec<Edge> {
-        let edges = self.of(cell.target).iter().map(|link| link.edge()).collect();
+        let edges = self.of(cell).iter().map(|link| link.edge()).collect();
         self.count -= cell.target.degree();
-        self.of_mut(cell.target).fill(Link::zeroed());
+        self.of_mut(cell).fill(Link::zeroed());
         cell.set_edges(0, 0);
         edges
     }
@@ -200,12 +213,11 @@ impl Edges {
         if degree > self.capacity - self.count {
             return false;
         }
-        let room = &mut self.pool[self.used as usize..][..degree as usize];
-        for (place, link) in room.iter_mut().zip(links) {
+        cell.set_edges(self.used, degree);
+        for (place, link) in self.of_mut(cell).iter_mut().zip(links) {
             *place = link;
         }
-        cell.set_edges(self.used, degree);
-        self.used += degree;
+        self.used += if degree > NEAR as u32 { degree } else { 0 };
         self.count += degree;
         true
     }
@@ -245,11 +257,34 @@ mod tests {
             let delay = |round| if (cell, round) == (0, 0) { 99 } else { cell + 1 };
             let expected: Vec<_> = (0..20).map(|round| edge(round, delay(round))).collect();
             let found: Vec<_> = edges
-                .of(list[cell as usize].target)
+                .of(&list[cell as usize])
                 .iter()
                 .map(|link| link.edge())
                 .collect();
             assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn edges_move_out_of_the_cell_when_they_get_many_and_back_when_few_are_attached() {
+        let mut list = vec![Cell::<u64>::zeroed(); 1];
+        let mut edges = Edges::new(10);
+        let links = |edges: &Edges, cell: &Cell<u64>| -> Vec<_> {
+            edges.of(cell).iter().map(|link| link.edge()).collect()
+        };
+        let mut expected = Vec::new();
+        for at in 0..NEAR as u32 + 2 {
+            assert_eq!(links(&edges, &list[0]), expected);
+            edges.connect(&mut list, 0, edge(at, at + 1));
+            expected.push(edge(at, at + 1));
+        }
+        assert_eq!(edges.detach(&mut list[0]), expected);
+        assert_eq!(edges.count(), 0);
+        for degree in [NEAR, NEAR + 1, 0] {
+            let few = &expected[..degree];
+            assert!(edges.attach(&mut list, 0, few.iter().map(|edge| Link::new(*edge))));
+            edges.pack(&mut list);
+            assert_eq!(edges.detach(&mut list[0]), few);
         }
     }
 

@@ -51,8 +51,8 @@ impl<M: Model> Kernel<M> {
         let word = |to| Link::new(Edge { to, delay: 1 }).to;
         let moves: Vec<_> = moves.iter().map(|(from, to)| (word(*from), word(*to))).collect();
         let State { cells, edges, .. } = &mut self.state;
-        for cell in &cells.list {
-            for link in edges.of_mut(cell.target) {
+        for cell in &mut cells.list {
+            for link in edges.of_mut(cell) {
                 if let Some((_, to)) = moves.iter().find(|(from, _)| *from == link.to) {
                     link.to = *to;
                 }
@@ -69,7 +69,7 @@ impl<M: Model> Kernel<M> {
         let mut used = vec![false; cells.list.len()];
         for (number, cell) in cells.list.iter().enumerate() {
             used[number] |= cell.target.is_present() || cell.target.degree() > 0;
-            for link in edges.of(cell.target) {
+            for link in edges.of(cell) {
                 let Place { torus, cell } = link.edge().to;
                 used[cell as usize] |= torus == world.torus;
             }

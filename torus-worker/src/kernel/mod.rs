@@ -13,6 +13,7 @@ mod damage;
 mod digest;
 mod edges;
 mod error;
+mod hits;
 mod lattice;
 mod migrate;
 mod prefetch;

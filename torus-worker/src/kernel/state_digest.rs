@@ -30,7 +30,7 @@ impl<C: bytemuck::Pod> State<C> {
     fn edges_digest(&self) -> u64 {
         let mut sum = 0u64;
         for (number, cell) in (0..).zip(&self.cells.list) {
-            for (at, link) in (0..).zip(self.edges.of(cell.target)) {
+            for (at, link) in (0..).zip(self.edges.of(cell)) {
                 sum = sum.wrapping_add(item(Part::Edge, number, at, link_word(*link)));
             }
         }

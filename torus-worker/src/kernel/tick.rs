@@ -1,10 +1,11 @@
 //! Tick: the loop that executes virtual time.
 
-use super::cells::Cell;
+use super::cells::{Cell, NEAR};
+use super::collide::{AHEAD, Collider};
 use super::digest::TickDigest;
 use super::edges::{Link, TORUS};
 use super::error::{KernelError, TIME_MAX};
-use super::prefetch::Ahead;
+use super::prefetch::prefetch;
 use super::route::{Outbox, Remote, overflow};
 use super::site::Site;
 use super::state::State;
@@ -63,27 +64,23 @@ impl<C: bytemuck::Pod> State<C> {
     /// Takes the events due at a tick and groups them into bags.
     fn collide(&mut self, time: u64, visit: Option<&mut Visit<'_>>) {
         let digest = TickDigest::new(time);
-        let ahead = Ahead {
-            cells: &self.cells.list,
-            pool: &self.edges.pool,
-        };
         let mut sum = 0u64;
         self.collider.begin();
         match visit {
-            None => self.wheel.drain(|due, next| {
-                ahead.fetch_cells(next);
-                sum = sum.wrapping_add(self.collider.take_in(due, digest, ahead));
+            None => self.wheel.drain(|due| {
+                sum = sum.wrapping_add(self.collider.take_in(due, digest));
+                self.events += due.len() as u64;
             }),
             Some(visit) => {
                 self.due.clear();
-                self.wheel.drain(|due, _| self.due.extend_from_slice(due));
+                self.wheel.drain(|due| self.due.extend_from_slice(due));
                 self.due
                     .sort_unstable_by_key(|event| (event.dst, event.src.0, event.payload));
                 self.due.iter().for_each(|event| visit(time, event));
-                sum = self.collider.take_in(&self.due, digest, ahead);
+                sum = self.collider.take_in(&self.due, digest);
+                self.events += self.due.len() as u64;
             }
         }
-        self.events += self.collider.events();
         self.last_time = time;
         self.history_digest = self.history_digest.wrapping_add(sum);
     }
@@ -101,10 +98,7 @@ impl<C: bytemuck::Pod> State<C> {
             wheel: &mut self.wheel,
             remote: &mut self.remote,
         };
-        stage.deliver_singles(self.collider.singles());
-        for number in 0..self.collider.bags() {
-            stage.deliver_bag(self.collider.bag(number));
-        }
+        stage.deliver_bags(&mut self.collider);
     }
 }
 
@@ -125,18 +119,28 @@ struct Stage<'a, M: Model> {
 }
 
 impl<M: Model> Stage<'_, M> {
-    /// Delivers events that are the only ones for their cells. In a function of its own this loop keeps more of what it
-    /// needs in registers.
+    /// Delivers all bags, and fetches cells ahead. In a function of its own this loop keeps more of what it needs in
+    /// registers.
     #[inline(never)]
-    fn deliver_singles(&mut self, singles: &[Event]) {
-        for event in singles {
-            self.deliver(event.dst, slice::from_ref(event));
+    fn deliver_bags(&mut self, collider: &mut Collider) {
+        for event in &collider.firsts[..collider.bags.min(AHEAD)] {
+            prefetch(self.cells, event.cell());
+        }
+        for window in collider.firsts[..collider.bags + AHEAD].windows(AHEAD + 1) {
+            let first = window[0];
+            prefetch(self.cells, window[AHEAD].cell());
+            if collider.hits.is_again(first.cell()) {
+                self.deliver_several(collider.others.gather(first));
+            } else {
+                let event = first.event();
+                self.deliver(event.dst, slice::from_ref(&event));
+            }
         }
     }
 
-    /// Delivers a bag of several events.
+    /// Delivers a bag that may be of several events.
     #[inline(never)]
-    fn deliver_bag(&mut self, bag: &[Event]) {
+    fn deliver_several(&mut self, bag: &[Event]) {
         if let Some(first) = bag.first() {
             self.deliver(first.dst, bag);
         }
@@ -145,8 +149,13 @@ impl<M: Model> Stage<'_, M> {
     /// Hands a bag to the model.
     #[inline(always)]
     fn deliver(&mut self, cell: u32, bag: &[Event]) {
-        let Cell { target, state, .. } = &mut self.cells[cell as usize];
-        let (first, degree) = (target.first as usize, target.degree() as usize);
+        let Cell { target, near, state } = &mut self.cells[cell as usize];
+        let degree = target.degree() as usize;
+        let links = if degree <= NEAR {
+            &mut near[..degree]
+        } else {
+            &mut self.pool[target.first as usize..][..degree]
+        };
         let present = target.is_present();
         let mut site = Site {
             tick: self.tick,
@@ -159,7 +168,7 @@ impl<M: Model> Stage<'_, M> {
             source: Source(self.origin + cell),
             home: self.home,
             stream: self.key.stream(cell),
-            links: &mut self.pool[first..][..degree],
+            links,
             wheel: self.wheel,
             remote: self.remote,
         };

@@ -243,34 +243,23 @@ impl Wheel {
             .find_map(|(level, slots)| slots.lowest().map(|slot| (level, slot)))
     }
 
-    /// Removes the events of tick `base` and shows them to `visit`, slice by slice, each with the one that comes next.
+    /// Removes the events of tick `base` and shows them to `visit`, slice by slice.
     #[inline]
-    pub(super) fn drain(&mut self, mut visit: impl FnMut(&[Event], &[Event])) {
+    pub(super) fn drain(&mut self, mut visit: impl FnMut(&[Event])) {
         let slot = self.base as usize % SLOTS;
         let (first, cursor) = self.near.vacate(slot);
         let last = (cursor - 1) / NEAR_ROOM;
-        let count = |chunk| {
-            if chunk == last {
-                cursor - last * NEAR_ROOM
-            } else {
-                NEAR_ROOM
-            }
-        };
-        let after = |chunks: &Chunks, chunk| if chunk == last { last } else { chunks.next(chunk) };
         let mut chunk = first;
-        let mut next = after(&self.chunks, first);
         while chunk != last {
-            let later = after(&self.chunks, next);
-            self.chunks.prefetch(later);
-            visit(
-                self.chunks.near(chunk, NEAR_ROOM),
-                self.chunks.near(next, count(next)),
-            );
+            let next = self.chunks.next(chunk);
+            self.chunks.prefetch(next);
+            visit(self.chunks.near(chunk, NEAR_ROOM));
             self.pending -= u64::from(NEAR_ROOM);
-            (chunk, next) = (next, later);
+            chunk = next;
         }
-        visit(self.chunks.near(last, count(last)), &[]);
-        self.pending -= u64::from(count(last));
+        let count = cursor - last * NEAR_ROOM;
+        visit(self.chunks.near(last, count));
+        self.pending -= u64::from(count);
         self.chunks.give_back(first, last);
     }
 

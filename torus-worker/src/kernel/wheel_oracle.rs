@@ -99,7 +99,7 @@ fn run(wheel: &mut Wheel, oracle: &mut Oracle, ticks: usize, delays: &[u32], spa
         );
         let Some((time, expected)) = expected else { return };
         due.clear();
-        wheel.drain(|events, _| due.extend_from_slice(events));
+        wheel.drain(|events| due.extend_from_slice(events));
         let mut found: Vec<_> = due.iter().map(|event| event.payload).collect();
         found.sort_unstable();
         assert_eq!(found, expected, "events of tick {time}");
@@ -168,7 +168,7 @@ fn no_event_is_lost_up_to_the_capacity_however_it_is_spread() {
     let mut count = 0;
     while wheel.next_tick(u64::MAX).is_some() {
         due.clear();
-        wheel.drain(|events, _| due.extend_from_slice(events));
+        wheel.drain(|events| due.extend_from_slice(events));
         count += due.len();
     }
     assert!(!wheel.is_overflown());

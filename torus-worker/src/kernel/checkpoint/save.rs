@@ -55,7 +55,7 @@ impl<C: bytemuck::Pod> State<C> {
             }
         }
         for cell in with_edges {
-            out.extend(self.edges.of(cell.target).iter().map(|link| link_word(*link)));
+            out.extend(self.edges.of(cell).iter().map(|link| link_word(*link)));
         }
     }
 
