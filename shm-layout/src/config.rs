@@ -32,6 +32,9 @@ pub struct RunConfig {
     pub gain: Option<(u32, u32)>,
     /// Differences up to this are not corrected.
     pub tolerance: u32,
+    /// Cycles after which coupled faces that are up to a million apart are within the tolerance for good, if nothing
+    /// else changes them; `None` where nothing is coupled, or that takes longer than anybody waits.
+    pub rest_cycles: Option<u64>,
     /// How much there is room for.
     pub capacity: Capacity,
     /// The largest packed checkpoint in bytes; a multiple of 8.
@@ -147,6 +150,7 @@ impl RunConfig {
             until: None,
             gain: None,
             tolerance: 0,
+            rest_cycles: None,
             capacity: Capacity::default(),
             checkpoint_bytes: 4 << 20,
             time_limit_ns: None,
@@ -223,7 +227,8 @@ mod tests {
     #[test]
     fn the_identity_is_what_determines_the_result() {
         type Change = fn(&mut RunConfig);
-        let same: [Change; 8] = [
+        let same: [Change; 9] = [
+            |c| c.rest_cycles = Some(3),
             |c| c.name = "other".into(),
             |c| c.capacity.pending = 1,
             |c| c.checkpoint_bytes = 8,

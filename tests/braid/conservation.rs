@@ -152,7 +152,19 @@ fn an_event_dropped_doubled_or_altered_in_a_strand_is_found_within_a_cycle_and_r
     }
     run.braid("status", &[])
         .exits(0)
-        .prints(&["conservation  A to B, interval"]);
+        .prints(&["conservation  A to B, interval", "A  events sent: "]);
     run.stop();
+    let status = run.look();
+    for (from, to) in [(Torus::A, Torus::B), (Torus::B, Torus::C), (Torus::C, Torus::A)] {
+        let number = |torus: Torus, peer: Torus, field: &str| {
+            let exchange = &status.torus(torus)["exchange"][peer.to_string()];
+            exchange[field].as_u64().expect("a number")
+        };
+        let (sent, received) = (number(from, to, "sent"), number(to, from, "received"));
+        assert!(
+            sent >= received && received > 0,
+            "{from} to {to}: {sent}, {received}"
+        );
+    }
     run.verify();
 }

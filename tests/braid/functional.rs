@@ -268,6 +268,17 @@ fn boundary_coupling() {
         );
     }
     let spreads = spreads(&run);
+    let status = run.look();
+    let faces = status.faces();
+    assert_eq!(faces["apart"].as_i64(), spreads.last().copied(), "{faces}");
+    assert_eq!(
+        (faces["gain"].as_str(), faces["tolerance"].as_u64()),
+        (Some("1/4"), Some(64))
+    );
+    assert!(faces["rest_cycles"].as_u64() > Some(0), "{faces}");
+    run.braid("status", &[])
+        .exits(0)
+        .prints(&["undisturbed ones that are 1 000 000 apart are at rest within"]);
     let last = spreads
         .iter()
         .rposition(|spread| *spread > 64)

@@ -30,6 +30,11 @@ impl Status {
         self.0["state"].as_str().expect("state")
     }
 
+    /// The report on the coupled faces.
+    pub fn faces(&self) -> &Value {
+        &self.0["faces"]
+    }
+
     /// The report of one torus.
     pub fn torus(&self, torus: Torus) -> &Value {
         &self.0["tori"][torus.index()]

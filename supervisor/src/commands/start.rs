@@ -3,6 +3,7 @@
 use shm_layout::config::RunConfig;
 use shm_layout::layout::Layout;
 use shm_layout::names::log_path;
+use torus_worker::process::describe::FACES_APART;
 
 use crate::cli::StartArgs;
 use crate::error::CommandError;
@@ -231,6 +232,13 @@ fn configuration(config: &RunConfig) -> String {
             or_none(config.gain.map(|(over, under)| format!("{over}/{under}"))),
         ),
         ("tolerance", config.tolerance.to_string()),
+        (
+            "faces at rest",
+            or_none(config.rest_cycles.map(|cycles| {
+                let apart = show::count(FACES_APART as u64);
+                format!("within {cycles} cycles if {apart} apart and undisturbed")
+            })),
+        ),
         ("pending", capacity.pending.to_string()),
         ("edges", capacity.edges.to_string()),
         ("remote per interval", capacity.remote_per_interval.to_string()),

@@ -1,6 +1,8 @@
 //! Reads a run's report from its segment. Everything is read while the run may go on: each number is right, and they
 //! need not be of the same moment.
 
+use std::collections::BTreeMap;
+
 use shm_layout::config::RunConfig;
 use shm_layout::control::{self, ControlReader};
 use shm_layout::frame::{Frame, health};
@@ -14,6 +16,7 @@ use shm_layout::torus::Torus;
 
 use super::absence;
 use super::constraints;
+use super::exchange;
 use super::recovery::{Recovery, from_record};
 use super::run::{
     AlteredReport, CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState,
@@ -69,6 +72,7 @@ fn report(file: &SegmentFile, segment: &ReaderSegment<'_>, life: Life) -> RunRep
         model: model(config),
         final_boundary: Some(control.stop_decided()).filter(|boundary| *boundary != NO_STOP),
         tori: tori.collect(),
+        faces: exchange::faces(config, segment),
         scrub: scrub::of(config, &control, &segment.audit),
         worker: WorkerReport {
             path: config.worker.path.clone(),
@@ -173,6 +177,9 @@ fn torus(
         state_digest: state_digest(region, state),
         recoveries,
         health: health(of_frame(Frame::health)),
+        exchange: frame.as_ref().map_or(BTreeMap::new(), |frame| {
+            exchange::with_peers(region.torus, file.config().tori, frame)
+        }),
         altered: altered(status),
         constraints: frame
             .as_ref()

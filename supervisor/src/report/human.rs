@@ -1,6 +1,7 @@
 //! A run as a person reads it: `status` without `--json`.
 
 use super::constraints;
+use super::exchange;
 use super::run::{AlteredReport, RunReport, TorusReport};
 use super::scrub;
 use crate::text::show;
@@ -16,6 +17,7 @@ pub fn status(report: &RunReport) -> String {
             out.push_str(&format!("last recovery  {}\n", last.line(torus.torus)));
         }
     }
+    out.push_str(&exchange::listing(report));
     out.push_str(&altered(report));
     if report.tori.iter().any(|torus| !torus.constraints.is_empty()) {
         out.push_str(&constraints::listing(report));

@@ -3,6 +3,7 @@
 mod absence;
 pub mod collect;
 pub mod constraints;
+mod exchange;
 pub mod human;
 pub mod recovery;
 pub mod run;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::constraints::ConstraintReport;
+use super::exchange::{ExchangeReport, FacesReport};
 use super::recovery::Recovery;
 use super::scrub::ScrubReport;
 
@@ -59,6 +60,8 @@ pub struct RunReport {
     pub final_boundary: Option<u64>,
     /// Each torus.
     pub tori: Vec<TorusReport>,
+    /// The shared faces; null if the model does not couple them.
+    pub faces: Option<FacesReport>,
     /// The audit.
     pub scrub: ScrubReport,
     /// The worker binary.
@@ -173,6 +176,8 @@ pub struct TorusReport {
     pub refused: BTreeMap<char, u64>,
     /// How it is: well, recovering (its worker has just replaced another), or what it complains about.
     pub health: String,
+    /// Events sent to and taken in from each peer so far.
+    pub exchange: BTreeMap<char, ExchangeReport>,
     /// What it took in that was not what a peer says it sent, the last time for each peer.
     pub altered: Vec<AlteredReport>,
     /// The constraints that bind it.
@@ -263,6 +268,7 @@ pub(crate) mod tests {
             },
             final_boundary: Some(10),
             tori: ['A', 'B', 'C'].map(torus).into(),
+            faces: None,
             scrub: ScrubReport {
                 enabled: false,
                 pid: None,
@@ -311,6 +317,7 @@ pub(crate) mod tests {
             absence: None,
             refused: [('B', 3)].into(),
             health: "well".into(),
+            exchange: BTreeMap::new(),
             altered: Vec::new(),
             constraints: Vec::new(),
             checkpoints: CheckpointReport {

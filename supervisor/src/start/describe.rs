@@ -34,6 +34,7 @@ pub fn complete(draft: RunConfig, tolerance_given: bool) -> Result<RunConfig, Co
         checkpoint_bytes: outcome.checkpoint_bytes,
         gain: Some(outcome.gain),
         tolerance: outcome.tolerance,
+        rest_cycles: outcome.rest_cycles,
         worker: WorkerBinary {
             path,
             build_hash: answer.build_hash,

@@ -57,6 +57,7 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
         gain: args.gain,
         tolerance: args.tolerance.unwrap_or(0),
         capacity: capacity(args),
+        rest_cycles: None,
         checkpoint_bytes: 0,
         time_limit_ns: args.limit.map(|limit| limit.as_nanos() as u64),
         checkpoint_budget_permille: args.checkpoint_budget.unwrap_or(CHECKPOINT_BUDGET_PERMILLE),

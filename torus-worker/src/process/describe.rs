@@ -11,6 +11,7 @@ use shm_layout::config::{Capacity, RunConfig};
 use shm_layout::torus::Torus;
 
 use crate::model::{Coupling, Model, Parameters};
+use crate::node::settling::cycles_to_rest;
 use crate::node::{checkpoint, coupling};
 use crate::script::Script;
 use crate::setup;
@@ -70,7 +71,12 @@ pub struct Description {
     pub gain: (u32, u32),
     /// The tolerance of the coupling.
     pub tolerance: u32,
+    /// Cycles after which coupled faces come to rest: see [`RunConfig::rest_cycles`].
+    pub rest_cycles: Option<u64>,
 }
+
+/// How far apart the faces are whose cycles to rest are shown.
+pub const FACES_APART: i64 = 1_000_000;
 
 pub(super) fn main(models: &[ModelEntry]) -> ExitCode {
     let mut text = String::new();
@@ -180,5 +186,7 @@ pub(super) fn describe<M: Model>(draft: &RunConfig) -> Result<Description, Strin
         checkpoint_bytes: checkpoint::words_max::<M>(&world, &capacity) as u64 * 8,
         gain: (gain.numerator, gain.denominator),
         tolerance,
+        rest_cycles: cycles_to_rest(M::COUPLING, gain, draft.lag, FACES_APART, tolerance)
+            .filter(|_| draft.tori > 1),
     })
 }
