@@ -191,11 +191,9 @@ mod tests {
             verify(&page(|words| words[0] = 0), 1 << 20),
             Err(HeaderError::Unfinished)
         );
-        let other = page(|words| words[1] = 7);
-        assert_eq!(
-            verify(&other, 1 << 20),
-            Err(HeaderError::OtherVersion { found: 7 })
-        );
+        let found = LAYOUT_VERSION + 1;
+        let other = page(|words| words[1] = found);
+        assert_eq!(verify(&other, 1 << 20), Err(HeaderError::OtherVersion { found }));
         let whole = page(|_| ());
         assert_eq!(
             verify(&whole[..100], 100),

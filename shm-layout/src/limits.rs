@@ -131,6 +131,9 @@ impl RunConfig {
         if !(1..=8).contains(&self.lag) {
             return Err(ConfigError::Lag { lag: self.lag });
         }
+        if let Some(percent) = self.balance_percent {
+            range("--balance (percent)", percent.into(), 1, 99)?;
+        }
         if let Some(until) = self.until.filter(|until| *until >= 1 << 62) {
             return Err(ConfigError::Until { until });
         }
@@ -243,6 +246,10 @@ mod tests {
             (
                 |c| c.gain = Some((0, 2)),
                 |e| matches!(e, ConfigError::Gain { .. }),
+            ),
+            (
+                |c| c.balance_percent = Some(100),
+                |e| matches!(e, ConfigError::Range { most: 99, .. }),
             ),
             (
                 |c| c.capacity.frames = 4,

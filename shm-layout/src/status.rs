@@ -34,8 +34,12 @@ const BOUNDARY: usize = 16;
 const DOORBELL: usize = 32;
 const OWNER_WORD: usize = 272;
 const SLEEPING: usize = 40;
+/// Words of one outcome: what the command called itself, then three that say what became of it.
+pub const MIGRATION_OUTCOME_WORDS: usize = 4;
+
 const FAILURE_LENGTH: usize = 193;
 const FAILURE_TEXT: usize = 200;
+const MIGRATION_OUTCOME: usize = 400;
 
 const EXTRA: &[Field] = &[
     identity::FIELDS[0],
@@ -61,6 +65,11 @@ const EXTRA: &[Field] = &[
         name: "sleeping",
         first: SLEEPING,
         words: 1,
+    },
+    Field {
+        name: "migration_outcomes",
+        first: MIGRATION_OUTCOME,
+        words: MIGRATION_OUTCOMES * MIGRATION_OUTCOME_WORDS,
     },
     Field {
         name: "failure_length",
@@ -141,6 +150,12 @@ word_table! {
         owner_word, set_owner_word @ OWNER_WORD;
         /// The boundary from which this torus is absent, once it is ready to take part again; 0: nothing is wished.
         wish, set_wish @ 92;
+        /// Processes on their way to another torus, as of the newest frame.
+        leaving, set_leaving @ 388;
+        /// Places that wait for the process of another torus.
+        reserved, set_reserved @ 389;
+        /// Cells that forward to where their process has moved.
+        forwarding, set_forwarding @ 390;
         /// Why it failed, as the worker numbers it; 0: it did not.
         failure_code, set_failure_code @ 192;
     }
@@ -165,6 +180,16 @@ word_table! {
         altered_sent, set_altered_sent, Torus => Torus::index, TORI, @ 356;
         /// The hash of what stood there.
         altered_received, set_altered_received, Torus => Torus::index, TORI, @ 360;
+        /// Processes that moved to a torus.
+        moved_out, set_moved_out, Torus => Torus::index, TORI, @ 368;
+        /// Processes that came from a torus.
+        moved_in, set_moved_in, Torus => Torus::index, TORI, @ 372;
+        /// Processes that were to move to a torus and stay.
+        stayed, set_stayed, Torus => Torus::index, TORI, @ 376;
+        /// Why the last of them stays, as the node numbers it; 0: none did.
+        stays_because, set_stays_because, Torus => Torus::index, TORI, @ 380;
+        /// Events that were forwarded to a torus after their process.
+        forwarded, set_forwarded, Torus => Torus::index, TORI, @ 384;
         /// Entries of a lane below this may be overwritten.
         lane_free, set_lane_free, usize => |lane| lane.min(STATUS_LANES - 1), STATUS_LANES, @ 128;
         /// How the torus stands to a constraint entry, as of the boundary that it last entered live: 0 it does not bind or
@@ -244,6 +269,18 @@ impl<'s> StatusWriter<'s> {
         }
     }
 
+    /// Shows what became of a command that moves a process, in place of the oldest such outcome: `number` counts them.
+    pub fn set_migration_outcome(&self, number: u64, words: [u64; MIGRATION_OUTCOME_WORDS]) {
+        let first = outcome_word(number as usize % MIGRATION_OUTCOMES);
+        self.words.store(first, 0);
+        // Ordering: Release fence between clearing the ticket and rewriting the rest; synchronizes with the Acquire
+        // fence in `StatusReader::migration_outcome`.
+        super::sync::fence(super::sync::Ordering::Release);
+        self.words.write(first + 1, &words[1..]);
+        // Ordering: Release (in `store_release`); synchronizes with the Acquire in `StatusReader::migration_outcome`.
+        self.words.store_release(first, words[0]);
+    }
+
     /// Records why the worker gives up: `code` (not 0) and a text, cut at 512 bytes.
     pub fn set_failure(&self, code: u64, text: &str) {
         write_text(&self.words, FAILURE_LENGTH, FAILURE_TEXT, FAILURE_BYTES, text);
@@ -308,6 +345,24 @@ impl<'s> StatusReader<'s> {
         FutexWord::new(self.words, OWNER_WORD)
     }
 
+    /// What became of the command that called itself `ticket` (not 0), while that is remembered.
+    pub fn migration_outcome(&self, ticket: u64) -> Option<[u64; MIGRATION_OUTCOME_WORDS]> {
+        (0..MIGRATION_OUTCOMES).find_map(|slot| {
+            let first = outcome_word(slot);
+            // Ordering: Acquire (in `load_acquire`); synchronizes with the Release in
+            // `StatusWriter::set_migration_outcome`.
+            if self.words.load_acquire(first) != ticket {
+                return None;
+            }
+            let mut words = [0; MIGRATION_OUTCOME_WORDS];
+            self.words.read(first, &mut words);
+            // Ordering: Acquire fence before the second look; synchronizes with the Release fence in
+            // `StatusWriter::set_migration_outcome` if one of the words is newer than the ticket.
+            super::sync::fence(super::sync::Ordering::Acquire);
+            (self.words.load(first) == ticket && words[0] == ticket).then_some(words)
+        })
+    }
+
     /// Why the worker gave up, if it did: code and text.
     pub fn failure(&self) -> Option<(u64, String)> {
         let code = self.failure_code();
@@ -318,6 +373,10 @@ impl<'s> StatusReader<'s> {
             )
         })
     }
+}
+
+fn outcome_word(slot: usize) -> usize {
+    MIGRATION_OUTCOME + slot * MIGRATION_OUTCOME_WORDS
 }
 
 /// Every field of the cell with its words, in order.
@@ -361,6 +420,23 @@ mod tests {
         Own::new(&page).store(PID, 0);
         Own::new(&page).store(1, 6);
         assert_eq!(reader.identity(), None);
+    }
+
+    #[test]
+    fn an_outcome_is_found_by_its_ticket_until_sixteen_newer_ones_came() {
+        let page = page();
+        let (writer, reader) = (
+            StatusWriter::new(Own::new(&page)),
+            StatusReader::new(View::new(&page)),
+        );
+        for number in 0..=MIGRATION_OUTCOMES as u64 {
+            let ticket = 100 + number;
+            assert_eq!(reader.migration_outcome(ticket), None);
+            writer.set_migration_outcome(number, [ticket, number, 2, 3]);
+            assert_eq!(reader.migration_outcome(ticket), Some([ticket, number, 2, 3]));
+        }
+        assert_eq!(reader.migration_outcome(100), None);
+        assert_eq!(reader.migration_outcome(101), Some([101, 1, 2, 3]));
     }
 
     #[test]

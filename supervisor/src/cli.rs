@@ -37,6 +37,9 @@ pub enum Command {
     /// Set a value that all tori hold, remove one, or list them
     #[command(after_help = help::CONSTRAIN)]
     Constrain(ConstrainArgs),
+    /// Move a process to another torus, with its state, its edges and its pending events
+    #[command(after_help = help::MIGRATE)]
+    Migrate(MigrateArgs),
     /// Kill the worker of a torus (to see it come back), or send it another signal
     #[command(after_help = help::KILL)]
     Kill(KillArgs),
@@ -121,6 +124,10 @@ pub struct StartArgs {
     /// Largest difference at a shared face cell that is left alone [default: 0]
     #[arg(long, value_name = "DIFFERENCE", help_heading = "Simulation", value_parser = parse::whole::<u32>)]
     pub tolerance: Option<u32>,
+    /// Move processes from the busiest torus to the idlest while their pending events differ by more than PERCENT of the
+    /// busiest's, 1 to 99 [default: processes move on command only]
+    #[arg(long, value_name = "PERCENT", help_heading = "Simulation", value_parser = parse::whole::<u32>)]
+    pub balance: Option<u32>,
     /// Execute all events with time up to and including TICK, then finish
     #[arg(long, value_name = "TICK", help_heading = "End", conflicts_with = "limit", value_parser = parse::whole::<u64>)]
     pub until: Option<u64>,
@@ -272,6 +279,29 @@ pub struct ConstrainArgs {
     #[arg(long, conflicts_with_all = ["torus", "kind", "value", "tolerance", "entry", "remove"])]
     pub list: bool,
     /// Give up after this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "30s")]
+    pub timeout: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which run
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// Options of `migrate`.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArgs {
+    /// The cell of the process; any integers, they wrap
+    #[arg(value_name = "X,Y,Z", value_parser = parse::coordinates, allow_hyphen_values = true)]
+    pub cell: [i64; 3],
+    /// The torus where it lives: A, B or C
+    #[arg(long, value_name = "TORUS", value_parser = parse::torus)]
+    pub from: Torus,
+    /// The torus where it is to live
+    #[arg(long, value_name = "TORUS", value_parser = parse::torus)]
+    pub to: Torus,
+    /// Give up waiting after this long; the process may still move
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "30s")]
     pub timeout: Duration,
     /// Print JSON

@@ -74,6 +74,25 @@ Exit codes:
   4  no such run
   7  timed out";
 
+/// What `migrate --help` ends with.
+pub const MIGRATE: &str = "\
+Examples:
+  braid-supervisor migrate 1,2,3 --from A --to B
+  braid-supervisor migrate 1,2,3 --from A --to B --json
+
+The process takes its state, its out-edges and its pending events with it; edges to it follow. It
+asks for a place at the boundary that takes the command in, leaves 2 lags later and arrives
+3 lags later, in the same cell if that is free, else in the next free one. What comes for the old
+cell is forwarded. Returns when the process has arrived, and prints its new place.
+
+Exit codes:
+  0  it has arrived
+  1  failed: it stays where it is; the message says why
+  2  usage
+  3  the run does not run, has no supervisor, or ended before
+  4  no such run
+  7  timed out; it may still move";
+
 /// What `kill --help` ends with.
 pub const KILL: &str = "\
 Examples:

@@ -8,6 +8,7 @@ mod corrupt;
 mod inject;
 mod kill;
 mod ls;
+mod migrate;
 mod release;
 mod run_script;
 mod send;
@@ -29,6 +30,7 @@ pub fn run(command: Command) -> Exit {
         Command::Status(args) => status::run(&args),
         Command::Inject(args) => inject::run(&args),
         Command::Constrain(args) => constrain::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Kill(args) => kill::run(&args),
         Command::Release(args) => release::run(&args),
         Command::Wait(args) => wait::run(&args),

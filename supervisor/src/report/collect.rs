@@ -17,6 +17,7 @@ use shm_layout::torus::Torus;
 use super::absence;
 use super::constraints;
 use super::exchange;
+use super::migrations;
 use super::recovery::{Recovery, from_record};
 use super::run::{
     AlteredReport, CheckpointReport, FilesReport, MemoryReport, ModelReport, RunReport, RunState,
@@ -123,6 +124,7 @@ fn model(config: &RunConfig) -> ModelReport {
         adaptive: config.adaptive,
         lag: config.lag,
         seed: config.seed,
+        balance_percent: config.balance_percent,
         until: config.until,
         time_limit_ns: config.time_limit_ns,
     }
@@ -186,6 +188,7 @@ fn torus(
             .map_or(Vec::new(), |frame| constraints::of_torus(frame, status)),
         absence: None,
         refused: frame.as_ref().map(absence::refused).unwrap_or_default(),
+        migrations: migrations::of_status(status, region.torus, file.config().tori),
         checkpoints: checkpoints(status),
         memory: MemoryReport {
             resident_bytes: pid.and_then(resident_bytes),

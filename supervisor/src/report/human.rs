@@ -2,6 +2,7 @@
 
 use super::constraints;
 use super::exchange;
+use super::migrations;
 use super::run::{AlteredReport, RunReport, TorusReport};
 use super::scrub;
 use crate::text::show;
@@ -24,6 +25,7 @@ pub fn status(report: &RunReport) -> String {
     }
     out.push_str(&absences(report));
     out.push_str(&scrub::lines(&report.scrub));
+    out.push_str(&migrations::lines(report));
     out.push_str(&digests(report));
     out.push_str(&format!(
         "segment {} ({}, {} allocated)\nlog     {}\n",

@@ -5,6 +5,7 @@ pub mod collect;
 pub mod constraints;
 mod exchange;
 pub mod human;
+pub mod migrations;
 pub mod recovery;
 pub mod run;
 pub mod scrub;

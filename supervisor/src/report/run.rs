@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::constraints::ConstraintReport;
 use super::exchange::{ExchangeReport, FacesReport};
+use super::migrations::MigrationReport;
 use super::recovery::Recovery;
 use super::scrub::ScrubReport;
 
@@ -102,6 +103,8 @@ pub struct ModelReport {
     pub lag: u32,
     /// The key of all random numbers.
     pub seed: u64,
+    /// Processes move where the pending events of two tori differ by more percent than this; null: on command only.
+    pub balance_percent: Option<u32>,
     /// The last tick that is executed; null without one.
     pub until: Option<u64>,
     /// Wall-clock limit in nanoseconds; null without one.
@@ -182,6 +185,8 @@ pub struct TorusReport {
     pub altered: Vec<AlteredReport>,
     /// The constraints that bind it.
     pub constraints: Vec<ConstraintReport>,
+    /// The processes that moved between it and its peers.
+    pub migrations: MigrationReport,
     /// Its checkpoints.
     pub checkpoints: CheckpointReport,
     /// Its memory.
@@ -263,6 +268,7 @@ pub(crate) mod tests {
                 adaptive: false,
                 lag: 2,
                 seed: 1,
+                balance_percent: None,
                 until: Some(9_999),
                 time_limit_ns: None,
             },
@@ -320,6 +326,12 @@ pub(crate) mod tests {
             exchange: BTreeMap::new(),
             altered: Vec::new(),
             constraints: Vec::new(),
+            migrations: MigrationReport {
+                leaving: 0,
+                reserved: 0,
+                forwarding: 0,
+                peers: Vec::new(),
+            },
             checkpoints: CheckpointReport {
                 boundary: 9,
                 safe: 9,

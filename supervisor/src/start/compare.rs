@@ -48,6 +48,12 @@ pub fn differences(
         &draft.on_loss,
         &stored.on_loss,
     );
+    found.debug(
+        "--balance",
+        args.balance.is_some(),
+        &draft.balance_percent,
+        &stored.balance_percent,
+    );
     found.parameters(args, stored);
     if args.script.is_some() && draft.script != stored.script {
         found

@@ -80,7 +80,7 @@ pub fn draft(args: &StartArgs, journal_dir: &Path, run_id: u64) -> Result<RunCon
             .degrade_after
             .map_or(DEFAULT_DEGRADE_AFTER_MS, |limit| limit.as_millis() as u64),
         adaptive: args.adaptive,
-        balance_percent: None,
+        balance_percent: args.balance,
         scrub: args.scrub,
         faults: args.faults,
         journal_dir: journal_dir.to_string_lossy().into_owned(),

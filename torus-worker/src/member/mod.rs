@@ -15,6 +15,7 @@ pub mod declare;
 mod finish;
 mod hold;
 mod keep;
+mod moves;
 mod own;
 mod publish;
 mod redo;
@@ -36,6 +37,7 @@ use shm_layout::torus::Torus;
 use crate::journal::{Appended, Journal, JournalError};
 use crate::kernel::{Kernel, LoadError, Progress};
 use crate::model::Model;
+use crate::node::migrate::Migrations;
 use crate::node::{Injection, LANES_MAX, Node, NodeError};
 use crate::setup::SetupError;
 use absence::Alone;
@@ -250,6 +252,8 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     /// The newest own checkpoint that the peers were told to mirror.
     announced_checkpoint: u64,
     /// A checkpoint is asked for that is to be mirrored.
+    /// What the status cell shows of migrations.
+    shown_migrations: Option<Migrations>,
     checkpoint_due: bool,
     /// One is asked for that need not be.
     local_due: bool,

@@ -37,6 +37,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.extend_holds(n)?;
         self.segment.own.ring.commit(n);
         self.published += 1;
+        self.show_migrations();
         self.ring_doorbell();
         self.host.reach(Point::FrameCommitted)?;
         Ok(())

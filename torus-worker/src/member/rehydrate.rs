@@ -125,6 +125,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
             log_read: 0,
             alone: None,
             announced_checkpoint: 0,
+            shown_migrations: None,
             checkpoint_due: false,
             local_due: false,
             stop_recorded: false,
@@ -204,6 +205,7 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
         if ring.head() != self.live_from && self.live_from > 0 {
             ring.commit(self.live_from - 1);
         }
+        self.show_migrations();
         self.ring_doorbell();
         self.host.reach(Point::WentLive)?;
         Ok(Step::Worked)

@@ -377,3 +377,51 @@ fn a_token_from_outside_counts_wherever_its_process_has_gone() {
     assert_eq!(event.src, Source::new(SourceKind::Injected, Torus::A, cell));
     assert_eq!(event.dst, at.cell, "the old place knows the newest one");
 }
+
+/// Pending events of each torus, and how many processes have moved from it.
+fn load(braid: &Braid<Phold>) -> ([u64; 3], [u64; 3]) {
+    let moved = |torus: Torus| {
+        let migrations = braid.node(torus).migrations();
+        torus.peers(3).map(|peer| migrations.tally(peer).moved_out).sum()
+    };
+    let pending = Torus::ALL.map(|torus| braid.node(torus).kernel().pending());
+    (pending, Torus::ALL.map(moved))
+}
+
+#[test]
+fn a_load_that_lies_on_one_torus_is_spread_and_then_nothing_moves_any_more() {
+    for lag in [1, 2, 3] {
+        let parameters = [("occupied", "512"), ("population", "1024"), ("skew", "6")];
+        let mut config = config::<Phold>(lag, &parameters);
+        config.sides = [16, 16, 8];
+        config.interval = 400;
+        config.capacity.pending = 1 << 14;
+        config.capacity.edges = 1 << 13;
+        config.capacity.remote_per_interval = 1 << 13;
+        config.balance_percent = Some(30);
+        let mut braid = Braid::<Phold>::new(config);
+        assert_eq!(load(&braid).0, [6144, 1024, 1024]);
+        braid.steps(150);
+        let (pending, moved) = load(&braid);
+        let (most, least) = (pending.iter().max(), pending.iter().min());
+        assert!(
+            most.zip(least)
+                .is_some_and(|(most, least)| (most - least) * 100 <= most * 40),
+            "lag {lag}: {pending:?}"
+        );
+        assert!(
+            moved[0] > 0 && moved.iter().sum::<u64>() < 100,
+            "lag {lag}: {moved:?}"
+        );
+        braid.steps(100);
+        assert_eq!(load(&braid).1, moved, "lag {lag}: it has come to rest");
+        assert_eq!(braid.events().len(), 8 * 1024);
+    }
+}
+
+#[test]
+fn without_balance_nothing_moves() {
+    let mut braid = Braid::<Phold>::new(config::<Phold>(1, &[("occupied", "32"), ("skew", "9")]));
+    braid.steps(60);
+    assert_eq!(load(&braid).1, [0; 3]);
+}

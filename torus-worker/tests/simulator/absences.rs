@@ -15,6 +15,16 @@ fn degrading(mut config: RunConfig, until: u64) -> RunConfig {
     config
 }
 
+/// A `cascade` without its dead end: that would be on another torus for a process that has moved, and what comes back while
+/// that torus is absent would go round with the rest, twice as much at every turn.
+fn ring(lag: u32) -> RunConfig {
+    let mut config = cascade(lag);
+    let script = config.script.iter().flat_map(|script| script.lines());
+    let script = script.filter(|line| !line.starts_with("edge A:0 0 0 A:"));
+    config.script = Some(script.map(|line| format!("{line}\n")).collect());
+    config
+}
+
 #[test]
 fn a_torus_that_is_held_away_returns_and_the_run_equals_its_oracle() {
     for lag in [1, 2, 3] {
@@ -75,14 +85,12 @@ fn random_schedules_of_absences_deaths_and_injections_equal_their_oracles() {
             })
             .collect();
         plan.acts.sort_by_key(|(at, _)| *at);
-        // Two edges of one cell that a migration makes lead to one place double a cascade's events at every turn.
-        plan.command &= round % 4 != 3;
         let until = 1000 + random.below(2500);
         let outcome = match round % 4 {
             0 => exact::<Phold>(&degrading(phold(lag), until), &plan),
             1 => exact::<Phold>(&degrading(adaptive(slow_phold(lag)), 8 * until), &plan),
             2 => exact::<Heat>(&degrading(heat(lag), until), &plan),
-            _ => exact::<Cascade>(&degrading(cascade(lag), until), &plan),
+            _ => exact::<Cascade>(&degrading(ring(lag), until), &plan),
         };
         assert!(outcome.injected[1] <= outcome.injected[0], "{plan:?}");
         absences += outcome.absences[0];

@@ -18,10 +18,12 @@ use torus_worker::member::rollback::{is_settled, prepare};
 use torus_worker::member::{Host, Killed, Member, MemberError, Point, Step, Wait};
 use torus_worker::model::Model;
 use torus_worker::node::command::{COMMAND_LANE, Command};
+use torus_worker::node::{Injection, Node};
 use torus_worker::rebuild::{Building, carry_over};
 
 use crate::commands;
 use crate::lies::{LIAR, Lie};
+use crate::migration::misremember;
 use crate::random::Random;
 use crate::scrub::{MemoryFault, Mistake, Scrubbed, Scrubbing};
 
@@ -72,6 +74,8 @@ pub struct Plan {
     pub inject: bool,
     /// Whether the supervisor's lane gets commands.
     pub command: bool,
+    /// Whether commands move processes.
+    pub migrate: bool,
     /// Whether the supervisor stops the run about here, in steps of the scheduler.
     pub stop_after: Option<u64>,
     /// What torus A lies about, and in which frame, as soon as that is committed.
@@ -110,6 +114,8 @@ pub enum Damage {
     Strand,
     /// Its newest checkpoint.
     Checkpoint,
+    /// Where a process went, as its newest checkpoint tells it, with the hash that goes with it: no damage, but a mistake.
+    Forward,
 }
 
 impl Plan {
@@ -121,6 +127,7 @@ impl Plan {
             companion: None,
             inject: false,
             command: false,
+            migrate: false,
             stop_after: None,
             damage: None,
             lie: None,
@@ -151,6 +158,12 @@ pub struct Outcome {
     pub absences: [u64; 2],
     /// Events that came back from absent tori.
     pub refused: u64,
+    /// Processes that moved, by command or to balance the load.
+    pub moved: u64,
+    /// Events that are pending or on their way at the end.
+    pub alive: u64,
+    /// Checkpoints that were made to tell another place.
+    pub misremembered: u64,
     /// The boundary at which the run ended.
     pub boundary: u64,
     /// What B found altered in the strand from A: interval, hash by A's frame, hash of what stood there.
@@ -243,6 +256,7 @@ pub struct Sim<'p, M: Model, J: JournalKind> {
     /// The lie of the plan was told.
     pub lied: bool,
     pub scrubbing: Scrubbing<M, J>,
+    pub misremembered: u64,
 }
 
 /// Runs a plan to its end.
@@ -281,6 +295,7 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         waits: vec![None; tori],
         lied: false,
         scrubbing: Scrubbing::default(),
+        misremembered: 0,
     };
     sim.execute()?;
     sim.outcome()
@@ -317,6 +332,9 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             }
             if self.plan.command && self.random.below(80) == 0 {
                 self.command();
+            }
+            if self.plan.migrate && self.random.below(20) == 0 {
+                self.migrate();
             }
             if self.plan.stop_after.is_some_and(|after| step == after) {
                 self.stop();
@@ -576,7 +594,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
     }
 
     /// Flips bits in the memory of a dead torus, as its worker might have done in its last moments.
-    fn damage(&self, torus: Torus, damage: Damage) {
+    fn damage(&mut self, torus: Torus, damage: Damage) {
         let Some(views) = self.segment.worker(torus) else {
             return;
         };
@@ -600,6 +618,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                     views.own.checkpoints.write(slot, 9, &[0xdead]);
                 }
             }
+            Damage::Forward => self.misremembered += u64::from(misremember::<M>(&views, self.config)),
         }
     }
 
@@ -664,6 +683,22 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         }
     }
 
+    /// The supervisor passes on a command to move some process, or none, to some torus.
+    fn migrate(&mut self) {
+        let mut any = |bound: usize| self.random.below(bound as u64);
+        let (from, to) = (Torus::ALL[any(3) as usize], Torus::ALL[any(3) as usize]);
+        let cells = self.config.sides.iter().product::<u32>();
+        let command = Command::Migrate {
+            cell: any(cells as usize) as u32,
+            to,
+            ticket: 1 + any(1 << 30),
+        };
+        let supervisor = self.segment.supervisor();
+        let free = supervisor.regions[from.index()].status.lane_free(0);
+        // A full lane is no place for a command; another one comes.
+        let _ = supervisor.lane_zero[from.index()].push(&[command.entry(from)], free);
+    }
+
     fn outcome(mut self) -> Result<Outcome, String> {
         let reader = self.segment.reader();
         let mut journals = [const { Vec::new() }; 3];
@@ -707,14 +742,28 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         };
         let nodes = || self.members.iter().flatten().map(Member::node);
         let refused = nodes().map(|node| node.books().refused.iter().sum::<u64>()).sum();
-        let returned = |node: &torus_worker::node::Node<M>| {
+        let returned = |node: &Node<M>| {
             let absences = node.membership().absences().iter();
             absences.filter(|absence| absence.rejoins.is_some()).count() as u64
         };
         let returns = nodes().map(returned).max().unwrap_or(0);
         let scrubbed = self.scrubbed()?;
         let fate = std::mem::take(&mut *self.fate.borrow_mut());
+        let pairs = || {
+            Torus::ALL
+                .into_iter()
+                .flat_map(|from| Torus::ALL.map(|to| (from, to)))
+        };
+        let pending: u64 = oracle.nodes().map(|(_, node)| node.kernel().pending()).sum();
+        let underway = pairs().map(|(from, to)| oracle.in_transit(from, to).count() as u64);
+        let moved = |(torus, node): (Torus, &Node<M>)| -> u64 {
+            let peers = torus.peers(self.config.tori);
+            peers.map(|peer| node.migrations().tally(peer).moved_in).sum()
+        };
         Ok(Outcome {
+            moved: oracle.nodes().map(moved).sum(),
+            alive: pending + underway.sum::<u64>(),
+            misremembered: self.misremembered,
             digests: self.members.iter().filter_map(digests).collect(),
             oracle: Torus::of_run(self.config.tori)
                 .iter()
@@ -749,7 +798,10 @@ fn check_rotation(region: &RegionReader<'_>, config: &RunConfig) -> Result<(), S
 
 fn taken_in(record: &torus_worker::journal::Record) -> u64 {
     match record {
-        torus_worker::journal::Record::Intake { injected, .. } => injected.len() as u64,
+        torus_worker::journal::Record::Intake { injected, .. } => {
+            let counts = |injection: &&Injection| injection.entry.kind != LaneEntry::MIGRATE;
+            injected.iter().filter(counts).count() as u64
+        }
         _ => 0,
     }
 }

@@ -144,10 +144,14 @@ impl<C: bytemuck::Pod> State<C> {
             return Err(reader.wrong("a pending event too many"));
         }
         let event = self.event_of(reader, [time, place, payload])?;
+        if time < self.last_time {
+            return Err(reader.wrong("a pending event before the last executed one"));
+        }
         self.wheel.push(time, event.event());
         Ok(())
     }
 
+    /// An event that waits may wait past its time.
     fn load_held(&mut self, reader: &mut Reader<'_>) -> Result<(), LoadError> {
         let count = reader.word()?;
         let needed = self.wheel.pending().saturating_add(count);
@@ -162,7 +166,7 @@ impl<C: bytemuck::Pod> State<C> {
     fn event_of(&self, reader: &Reader<'_>, words: [u64; 3]) -> Result<TimedEvent, LoadError> {
         let [time, place, payload] = words;
         let (dst, src) = (place as u32, Source((place >> 32) as u32));
-        if time < self.last_time || time > TIME_MAX || dst >= self.cells.count() {
+        if time > TIME_MAX || dst >= self.cells.count() {
             return Err(
                 reader.wrong("a pending event at an impossible time or for a cell that does not exist")
             );
