@@ -1,13 +1,13 @@
 //! Collide: the events due at one tick, grouped by destination cell into input bags.
 //!
 //! Most cells that are hit at all are hit by one event. The first event for each cell stands in `firsts`, in the order in
-//! which they came. In dense models the events for one cell mostly come one after the other, because the cell that
-//! emitted them did so in one call; so what comes after the first one is kept in *pieces*, each of which leads to the one
-//! before it for the same cell. A bag is a first event and a chain of pieces, which mostly is empty.
+//! which they came. What comes after it stands in `others`, where each event leads to the one before it for the same
+//! cell. A bag is a first event and a chain of others, which mostly is empty.
 
 use super::chunks::Packed;
 use super::digest::TickDigest;
 use super::hits::Hits;
+use bytemuck::Zeroable;
 use shm_layout::record::Event;
 
 const NONE: u32 = u32::MAX;
@@ -27,21 +27,20 @@ pub(super) struct Collider {
 
 /// The events that are not the first ones for their cells.
 pub(super) struct Others {
-    events: Vec<Packed>,
-    pieces: Vec<Piece>,
-    /// For each cell that has any, `mark` plus the number of its last piece; less for other cells.
+    /// `count` of them, with room for as many as can be pending.
+    list: Vec<Other>,
+    count: usize,
+    /// For each cell that has any, `mark` plus the position of its last one; less for other cells.
     last_of: Vec<u32>,
     mark: u32,
     /// Room for a bag; it stands at the end.
     gathered: Vec<Packed>,
 }
 
-/// Events for one cell that came one after the other.
-#[derive(Clone, Copy)]
-struct Piece {
-    start: u32,
-    end: u32,
-    /// The piece before it for the same cell.
+#[derive(Clone, Copy, Zeroable)]
+struct Other {
+    event: Packed,
+    /// Position of the one before it for the same cell.
     before: u32,
 }
 
@@ -54,8 +53,8 @@ impl Collider {
             firsts: bytemuck::zeroed_vec(capacity + AHEAD),
             bags: 0,
             others: Others {
-                events: Vec::with_capacity(capacity),
-                pieces: Vec::with_capacity(capacity),
+                list: bytemuck::zeroed_vec(capacity),
+                count: 0,
                 last_of: bytemuck::zeroed_vec(cells as usize),
                 mark: 1,
                 gathered: bytemuck::zeroed_vec(capacity),
@@ -68,7 +67,7 @@ impl Collider {
         let firsts = &self.firsts[..self.bags];
         self.hits.forget(firsts.iter().map(|event| event.cell()));
         self.bags = 0;
-        if !self.others.events.is_empty() {
+        if self.others.count > 0 {
             self.hits.forget_again();
             self.others.forget();
         }
@@ -85,10 +84,10 @@ impl Collider {
             if rest.is_empty() {
                 return sum;
             }
-            let run = self.others.take_run(rest);
+            let (run, behind) = rest.split_at(self.others.add_run(rest));
             self.hits.add_again(run[0].cell());
             sum = sum.wrapping_add(digest.sum(run));
-            rest = &rest[run.len()..];
+            rest = behind;
         }
     }
 
@@ -111,52 +110,47 @@ impl Collider {
 
 impl Others {
     fn forget(&mut self) {
-        self.mark += self.pieces.len() as u32;
-        if self.events.capacity() >= (u32::MAX - self.mark) as usize {
+        self.mark += self.count as u32;
+        self.count = 0;
+        if self.list.len() >= (u32::MAX - self.mark) as usize {
             self.last_of.fill(0);
             self.mark = 1;
         }
-        self.events.clear();
-        self.pieces.clear();
     }
 
-    /// Takes in the events at the beginning that are for the same cell, and returns them.
+    /// Takes in the events at the beginning that are for the same cell; returns how many. In dense models they are many,
+    /// because the cell that emitted them did so in one call.
     #[inline(never)]
-    fn take_run<'a>(&mut self, due: &'a [Packed]) -> &'a [Packed] {
+    fn add_run(&mut self, due: &[Packed]) -> usize {
         let cell = due[0].cell();
-        let length = due.iter().take_while(|event| event.cell() == cell).count();
-        let run = &due[..length];
-        let start = self.events.len() as u32;
-        self.events.extend_from_slice(run);
-        let piece = Piece {
-            start,
-            end: start + length as u32,
-            before: self.last_piece(cell),
-        };
-        self.last_of[cell] = self.mark + self.pieces.len() as u32;
-        self.pieces.push(piece);
-        run
-    }
-
-    fn last_piece(&self, cell: usize) -> u32 {
-        self.last_of[cell].checked_sub(self.mark).unwrap_or(NONE)
+        let mut before = self.last_of[cell].checked_sub(self.mark).unwrap_or(NONE);
+        let places = self.list[self.count..].iter_mut();
+        let run = due.iter().take_while(|event| event.cell() == cell);
+        let mut at = self.count as u32;
+        for (event, place) in run.zip(places) {
+            *place = Other {
+                event: *event,
+                before,
+            };
+            before = at;
+            at += 1;
+        }
+        let length = at as usize - self.count;
+        self.last_of[cell] = self.mark + before;
+        self.count = at as usize;
+        length
     }
 
     /// The bag of a first event, in canonical order. It is put together from its end on, so that the events stand in the
     /// order in which they came, which often is the canonical one.
     pub(super) fn gather(&mut self, first: Packed) -> &[Event] {
         let mut start = self.gathered.len();
-        let mut at = self.last_piece(first.cell());
+        let mut at = self.last_of[first.cell()].checked_sub(self.mark).unwrap_or(NONE);
         while at != NONE {
-            let piece = self.pieces[at as usize];
-            let events = &self.events[piece.start as usize..piece.end as usize];
-            let end = start;
-            start -= events.len();
-            match events {
-                [event] => self.gathered[start] = *event,
-                _ => self.gathered[start..end].copy_from_slice(events),
-            }
-            at = piece.before;
+            let Other { event, before } = self.list[at as usize];
+            start -= 1;
+            self.gathered[start] = event;
+            at = before;
         }
         start -= 1;
         self.gathered[start] = first;
@@ -166,14 +160,15 @@ impl Others {
     }
 }
 
-/// Sorts the events of one bag by source, then payload. Most are two, and they often are sorted already.
+/// Sorts the events of one bag by source, then payload. Most are two, and which of them comes first cannot be foreseen, so
+/// that must not be a branch.
 #[inline]
 fn sort_canonically(bag: &mut [Event]) {
-    let key = |event: &Event| (event.src.0, event.payload);
-    if let [first, second] = bag {
-        if key(second) < key(first) {
-            std::mem::swap(first, second);
-        }
+    let key = |event: &Event| u128::from(event.src.0) << 64 | u128::from(event.payload as u64 ^ 1 << 63);
+    if let [one, other] = bag {
+        let swap = usize::from(key(other) < key(one));
+        let sorted = [bag[swap], bag[1 - swap]];
+        bag.copy_from_slice(&sorted);
         return;
     }
     if !bag.is_sorted_by_key(key) {

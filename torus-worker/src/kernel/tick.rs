@@ -130,12 +130,21 @@ impl<M: Model> Stage<'_, M> {
             let first = window[0];
             prefetch(self.cells, window[AHEAD].cell());
             if collider.hits.is_again(first.cell()) {
-                self.deliver_several(collider.others.gather(first));
+                match collider.others.gather(first) {
+                    [one, other] => self.deliver_two([*one, *other]),
+                    bag => self.deliver_several(bag),
+                }
             } else {
                 let event = first.event();
                 self.deliver(event.dst, slice::from_ref(&event));
             }
         }
+    }
+
+    /// Delivers a bag of two events, which most bags of several are: without loops, whose ends would not be foreseen.
+    #[inline(never)]
+    fn deliver_two(&mut self, bag: [Event; 2]) {
+        self.deliver(bag[0].dst, &bag);
     }
 
     /// Delivers a bag that may be of several events.

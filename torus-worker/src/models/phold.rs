@@ -253,10 +253,11 @@ impl Model for Phold {
             // The payload counts the hops, as a 32-bit number that wraps.
             let payload = i64::from((event.payload as i32).wrapping_add(1));
             let draw = out.draw();
-            let delay = 1 + scale(draw as u32, self.max_delay);
-            let choice = (draw >> 32) as u32;
+            let delay = 1 + scale(draw & 0xffff_ffff, self.max_delay) as u32;
+            let choice = draw >> 32;
             let (edge, delay) = if self.remote_below > 0 && out.draw() >> 32 < self.remote_below {
-                (self.degree + scale(choice, self.peers), self.remote_delay + delay)
+                let peer = scale(choice, self.peers);
+                (u64::from(self.degree) + peer, self.remote_delay + delay)
             } else {
                 (scale(choice, self.degree), delay)
             };
@@ -291,6 +292,6 @@ impl Model for Phold {
 
 /// A 32-bit draw scaled to 0 to `bound` − 1.
 #[inline(always)]
-fn scale(draw: u32, bound: u32) -> u32 {
-    ((u64::from(draw) * u64::from(bound)) >> 32) as u32
+fn scale(draw: u64, bound: u32) -> u64 {
+    (draw * u64::from(bound)) >> 32
 }
