@@ -73,10 +73,10 @@ impl<M: Model> Kernel<M> {
             return false;
         }
         let mut ordinal = (seed % u64::from(edges.count())) as u32;
-        for cell in &self.state.cells.list {
+        for cell in &mut self.state.cells.list {
             let degree = cell.target.degree();
             if ordinal < degree {
-                let delay = &mut edges.pool[(cell.target.first + ordinal) as usize].delay;
+                let delay = &mut edges.of_mut(cell)[ordinal as usize].delay;
                 *delay ^= if *delay == 1 << bit { 2 << bit } else { 1 << bit };
                 return true;
             }
