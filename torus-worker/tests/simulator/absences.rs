@@ -75,10 +75,11 @@ fn random_schedules_of_absences_deaths_and_injections_equal_their_oracles() {
         }
         plan.acts = (0..1 + random.below(5))
             .map(|_| {
-                let act = match random.below(12) {
+                let act = match random.below(14) {
                     0 => Act::StopAndResume,
                     1 => Act::EverythingDies,
                     2 => Act::EverythingDiesAndGrows,
+                    3 | 4 => Act::Hangs(Torus::ALL[random.below(3) as usize], random.below(2000)),
                     _ => Act::HeldAway(Torus::ALL[random.below(3) as usize], random.below(2000)),
                 };
                 (random.below(8000), act)

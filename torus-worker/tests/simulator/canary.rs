@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use shm_layout::config::OnLoss;
 use shm_layout::record::Event;
+use shm_layout::torus::Torus;
 use torus_worker::journal::{Appended, Journal, JournalError, MemoryJournal, Records};
 use torus_worker::model::{
     CapacityHint, ConstraintKind, Corrector, Coupling, Deviation, KernelError, Model, Outbox, ParameterError,
@@ -10,8 +12,9 @@ use torus_worker::model::{
 };
 use torus_worker::models::Phold;
 
+use crate::phold;
 use crate::random::Random;
-use crate::world::{JournalKind, Plan, run};
+use crate::world::{Act, JournalKind, Plan, run};
 
 /// The mistake: a record reaches the journal only with the next one, after its frame may have been committed.
 #[derive(Default)]
@@ -243,6 +246,28 @@ fn a_response_that_is_not_a_function_of_the_deviation_is_caught() {
 #[test]
 fn violations_that_change_from_one_look_to_the_next_are_caught_also_where_they_set_the_length() {
     assert!(wilful::<TOTAL>() > 0);
+}
+
+/// The mistake: a torus is absent from a boundary that the others may have entered with its frame.
+#[test]
+fn an_absence_that_begins_too_early_is_caught() {
+    let mut config = phold(2);
+    (config.on_loss, config.until) = (OnLoss::Degrade, Some(2000));
+    let caught = |hasty: bool| {
+        let plans = (20..23).map(|at| Plan {
+            acts: vec![(at * 7, Act::HeldAway(Torus::ALL[at as usize % 3], 400))],
+            hasty,
+            ..Plan::calm(at)
+        });
+        let is_caught = |plan: &Plan| match run::<Phold, MemoryJournal>(&config, plan) {
+            Ok(outcome) => outcome.digests != outcome.oracle,
+            Err(_) => true,
+        };
+        plans.filter(is_caught).count()
+    };
+    // The others wait for a frame of it for ever, or part from the oracle.
+    assert_eq!(caught(true), 3);
+    assert_eq!(caught(false), 0);
 }
 
 /// What catches the others does so because of their mistake: without one, the same model and plans are exact.

@@ -218,7 +218,7 @@ fn a_successor_killed_at_every_point_of_its_recovery_leaves_the_next_one_nothing
     }
 }
 
-/// A random plan: several deaths of every torus, with or without companions, injections and a stop.
+/// A random plan: several deaths of every torus, with or without companions, hangs, injections and a stop.
 pub fn random_plan(random: &mut Random) -> Plan {
     let mut plan = Plan::calm(random.next());
     for deaths in &mut plan.deaths {
@@ -229,6 +229,13 @@ pub fn random_plan(random: &mut Random) -> Plan {
     plan.command = random.below(2) == 0;
     plan.migrate = random.below(2) == 0;
     plan.stop_after = (random.below(3) == 0).then(|| random.below(1500));
+    plan.acts = (0..random.below(4))
+        .map(|_| {
+            let torus = Torus::ALL[random.below(3) as usize];
+            (random.below(1500), Act::Hangs(torus, random.below(400)))
+        })
+        .collect();
+    plan.acts.sort_by_key(|(at, _)| *at);
     plan
 }
 

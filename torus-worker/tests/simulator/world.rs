@@ -90,6 +90,8 @@ pub struct Plan {
     pub faults: Vec<(u64, MemoryFault)>,
     /// A deliberate mistake in finding or correcting them.
     pub mistake: Option<Mistake>,
+    /// A deliberate mistake in declaring absences: from one boundary too early.
+    pub hasty: bool,
 }
 
 /// Something that happens to the whole run.
@@ -101,6 +103,8 @@ pub enum Act {
     EverythingDies,
     /// Everything dies at once, and is resumed in a larger segment.
     EverythingDiesAndGrows,
+    /// A torus makes no step for so many steps of the others; half of those that hang are killed then, half go on.
+    Hangs(Torus, u64),
     /// A torus dies and is held away for so many steps; the others go on without it if they may.
     HeldAway(Torus, u64),
 }
@@ -135,6 +139,7 @@ impl Plan {
             heirs: false,
             faults: Vec::new(),
             mistake: None,
+            hasty: false,
         }
     }
 }
@@ -250,6 +255,8 @@ pub struct Sim<'p, M: Model, J: JournalKind> {
     pub absent_at: Vec<u64>,
     pub injected: u64,
     pub absences: u64,
+    /// Until which step each torus hangs, and whether it is killed then.
+    pub hangs: Vec<(u64, bool)>,
     pub acknowledged_head: Vec<u64>,
     /// What each member waits for, to say so when all do.
     pub waits: Vec<Option<Wait>>,
@@ -291,6 +298,7 @@ pub fn run<M: Model, J: JournalKind>(config: &RunConfig, plan: &Plan) -> Result<
         absent_at: vec![u64::MAX; tori],
         injected: 0,
         absences: 0,
+        hangs: vec![(0, false); tori],
         acknowledged_head: vec![0; tori],
         waits: vec![None; tori],
         lied: false,
@@ -317,7 +325,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             }
             self.declare_absences(step);
             let i = self.random.below(self.members.len() as u64) as usize;
-            if !self.finished[i] {
+            if !self.finished[i] && !self.hangs(i, step) {
                 self.step(i, step)?;
             }
             if self.plan.lie.is_some() {
@@ -364,6 +372,10 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                 self.resumes_at_end = true;
             }
             Act::EverythingDies => self.resume(now),
+            Act::Hangs(torus, steps) => {
+                let is_killed = self.random.below(2) == 0;
+                self.hangs[torus.index()] = (now + steps, is_killed);
+            }
             Act::HeldAway(torus, steps) => {
                 let i = torus.index();
                 if !self.finished[i] {
@@ -380,6 +392,19 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
         Ok(())
     }
 
+    /// Whether a torus hangs; one that has hung for long enough may be killed for it.
+    fn hangs(&mut self, i: usize, now: u64) -> bool {
+        let (until, is_killed) = self.hangs[i];
+        if now < until {
+            return true;
+        }
+        if is_killed && self.members[i].take().is_some() {
+            self.successor_at[i] = now + self.random.below(200);
+        }
+        self.hangs[i].1 = false;
+        false
+    }
+
     /// What the supervisor does about a torus that stays away: it declares it absent, as long as somebody is left.
     fn declare_absences(&mut self, now: u64) {
         let supervisor = self.segment.supervisor();
@@ -390,7 +415,8 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
             self.absent_at[i] = u64::MAX;
             let log = supervisor.memberships.reader();
             let entry = absence_of(*torus, &supervisor.regions, log, self.config, now);
-            if let Some(entry) = entry.filter(|_| self.config.on_loss == OnLoss::Degrade) {
+            if let Some(mut entry) = entry.filter(|_| self.config.on_loss == OnLoss::Degrade) {
+                entry.from -= u64::from(self.plan.hasty);
                 supervisor.memberships.append(&entry).expect("a short run");
                 self.absences += 1;
             }
