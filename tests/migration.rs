@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use support::{PATIENCE, Random, Run, Torus};
+use support::{PATIENCE, Random, Run, Torus, until};
 
 /// Processes that are asked to move, one after the other.
 const MOVES: u64 = 24;
@@ -124,6 +124,35 @@ fn what_cannot_move_is_refused_with_a_sentence_and_exit_code_1() {
         "refused, the last because",
     ]);
     run.verify();
+}
+
+#[test]
+fn nothing_moves_to_a_torus_that_is_absent_and_nothing_in_a_run_that_is_stopped() {
+    let run = start("deserted", &["--on-loss", "degrade", "--degrade-after", "100ms"]);
+    let to_b = ["1,1,0", "--from", "A", "--to", "B"];
+    run.braid("kill", &["B", "--hold"]).exits(0);
+    until("B is absent", || (run.look().state() == "degraded").then_some(()));
+    run.braid("migrate", &to_b)
+        .exits(1)
+        .explains(&["A:1,1,0", "torus B", "the target is absent"]);
+    run.braid("release", &["B"]).exits(0);
+    until("B takes part again", || {
+        (run.look().state() == "running").then_some(())
+    });
+    migrate(&run, Torus::A, [1, 1, 0], Torus::B);
+    run.stop();
+    run.braid("migrate", &to_b)
+        .exits(3)
+        .explains(&["is not running, so no command reaches it"]);
+    run.verify();
+}
+
+#[test]
+fn a_run_of_one_torus_has_nowhere_to_move_to() {
+    let run = start("lonely", &["--tori", "1"]);
+    run.braid("migrate", &["1,1,0", "--from", "A", "--to", "B"])
+        .exits(2)
+        .explains(&["torus B"]);
 }
 
 #[test]
