@@ -79,11 +79,14 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Packs the state at this boundary, before its intake, into a free slot.
     pub(super) fn take_checkpoint(&mut self, slot: usize) -> Result<(), MemberError> {
+        self.host.reach(Point::CheckpointBegun)?;
+        let words = &mut self.buffers.checkpoint;
+        self.node.save(self.journal_length, words);
+        let hash = hash::words(words);
+        // Only now: a successor of who dies from here to the publication has to replay from the older checkpoint.
         let slots = &self.segment.own.checkpoints;
         slots.invalidate(slot);
         self.host.reach(Point::CheckpointInvalidated)?;
-        let words = &mut self.buffers.checkpoint;
-        self.node.save(self.journal_length, words);
         let (half, all) = (words.len() / 2, words.len());
         slots.write(slot, 0, &words[..half]);
         self.host.reach(Point::CheckpointHalfWritten)?;
@@ -93,7 +96,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let header = SlotHeader {
             boundary: books.boundary,
             bytes: words.len() as u64 * 8,
-            hash: hash::words(words),
+            hash,
             history_digest: self.node.kernel().history_digest(),
             tick: self.node.calendar().tick(books.boundary),
             journal_length: self.journal_length,

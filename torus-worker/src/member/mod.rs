@@ -68,6 +68,7 @@ pub enum Point {
     MirrorHalfCopied,
     MirrorCopied,
     MirrorPublished,
+    CheckpointBegun,
     CheckpointInvalidated,
     CheckpointHalfWritten,
     CheckpointWritten,

@@ -14,6 +14,9 @@ use crate::model::Model;
 const MIRRORED_ONE_IN: u64 = 8;
 /// The shortest time between two checkpoints that the budget asks for.
 const PAUSE_NS: u64 = 5_000_000;
+/// Of the run time that is owed, one part in so many is waited for at once: what is dear once, as the first checkpoints of a
+/// successor are, whose memory has not been touched yet, does not leave the torus without a checkpoint for long.
+const PAID_ONE_IN: u64 = 4;
 
 /// The host of a worker process: real signals end it, nothing else. It takes the time of checkpoints and mirrors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +32,7 @@ impl Host for Timekeeper {
     #[inline]
     fn reach(&mut self, point: Point) -> Result<(), Killed> {
         match point {
-            Point::CheckpointInvalidated | Point::MirrorInvalidated => self.begun_ns = clock::thread_cpu_ns(),
+            Point::CheckpointBegun | Point::MirrorInvalidated => self.begun_ns = clock::thread_cpu_ns(),
             Point::CheckpointPublished => self.checkpoint_ns += clock::thread_cpu_ns() - self.begun_ns,
             Point::MirrorPublished => self.mirror_ns += clock::thread_cpu_ns() - self.begun_ns,
             _ => {}
@@ -44,6 +47,8 @@ pub(super) struct CheckpointBudget {
     /// The newest checkpoint, and what had been spent when it was taken.
     taken: u64,
     spent_ns: u64,
+    /// Run time after which all that has been spent is worth it, beyond what has been waited for.
+    owed_ns: u64,
     /// Checkpoints asked for.
     asked: u64,
     /// The wall clock before which no other is asked for.
@@ -57,6 +62,7 @@ impl CheckpointBudget {
             permille: u64::from(permille).max(1),
             taken: 0,
             spent_ns: 0,
+            owed_ns: 0,
             asked: 0,
             due_ns: now_ns + PAUSE_NS,
             seen: Timekeeper::default(),
@@ -97,33 +103,62 @@ impl CheckpointBudget {
         status.set_mirror_ns_total(host.mirror_ns);
         if member.newest_checkpoint() != self.taken {
             self.taken = member.newest_checkpoint();
-            self.due_ns = now_ns + pause(spent_ns - self.spent_ns, self.permille);
+            self.owed_ns += (spent_ns - self.spent_ns) * 1000 / self.permille;
             self.spent_ns = spent_ns;
+            let pause_ns = pause(self.owed_ns);
+            self.owed_ns = self.owed_ns.saturating_sub(pause_ns);
+            self.due_ns = now_ns + pause_ns;
         }
     }
 }
 
-/// The run time after which so much processor time is worth spending again.
-fn pause(cost_ns: u64, permille: u64) -> u64 {
-    (cost_ns * 1000 / permille).max(PAUSE_NS)
+/// How long to wait when so much run time is owed.
+fn pause(owed_ns: u64) -> u64 {
+    (owed_ns / PAID_ONE_IN).max(PAUSE_NS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The pauses after checkpoints of these costs, at 2 %.
+    fn pauses(costs_ns: &[u64]) -> Vec<u64> {
+        let mut owed_ns = 0;
+        let pause = |cost_ns: &u64| {
+            owed_ns += cost_ns * 50;
+            let pause_ns = pause(owed_ns);
+            owed_ns = owed_ns.saturating_sub(pause_ns);
+            pause_ns
+        };
+        costs_ns.iter().map(pause).collect()
+    }
+
     #[test]
-    fn the_pause_gives_the_cost_its_share_and_is_never_short() {
-        assert_eq!(pause(400_000, 20), 20_000_000);
-        assert_eq!(pause(400_000, 100), PAUSE_NS);
-        assert_eq!(pause(0, 20), PAUSE_NS);
+    fn pauses_give_the_cost_its_share_in_the_long_run_and_are_never_short() {
+        let long = pauses(&[400_000; 100]);
+        assert_eq!(long.last(), Some(&20_000_000));
+        let debt = 100 * 20_000_000 - long.iter().sum::<u64>();
+        assert!(debt <= 60_000_000, "three checkpoints ahead: {debt}");
+        assert_eq!(pauses(&[0]), [PAUSE_NS]);
+    }
+
+    #[test]
+    fn a_dear_checkpoint_is_paid_for_over_many() {
+        let mut costs_ns = [400_000; 100];
+        costs_ns[50] = 4_000_000;
+        let pauses = pauses(&costs_ns);
+        assert!(
+            pauses.iter().all(|pause_ns| *pause_ns <= 65_000_000),
+            "{pauses:?}"
+        );
+        assert!(pauses[50..].iter().sum::<u64>() > 50 * 20_000_000 + 170_000_000);
     }
 
     #[test]
     fn a_checkpoint_is_timed_from_its_first_change_to_its_publication() {
         let mut host = Timekeeper::default();
         let mut reach = |point| host.reach(point).expect("nobody is killed here");
-        reach(Point::CheckpointInvalidated);
+        reach(Point::CheckpointBegun);
         let begin = clock::thread_cpu_ns();
         while clock::thread_cpu_ns() < begin + 100_000 {}
         reach(Point::CheckpointPublished);

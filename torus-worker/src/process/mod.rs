@@ -15,6 +15,7 @@
 
 mod arguments;
 mod budget;
+mod courtesy;
 pub mod describe;
 mod registry;
 mod run;

@@ -16,6 +16,7 @@ use crate::model::Model;
 
 use super::arguments::Run;
 use super::budget::CheckpointBudget;
+use super::courtesy::Courtesy;
 use super::registry::{ModelEntry, find};
 use super::stalls::Stalls;
 use super::succession::{Succession, Worker};
@@ -159,6 +160,7 @@ fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(),
     let mut waiter = Waiter::new(config.tori.into());
     let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille, clock::monotonic_ns());
     let mut stalls = Stalls::default();
+    let mut courtesy = Courtesy::new(config);
     let mut stage = Stage::Replaying;
     loop {
         let before = clock::monotonic_ns();
@@ -174,6 +176,9 @@ fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(),
         stalls.observe(member, step, before);
         if step == Step::Finished {
             return Ok(());
+        }
+        if stage == Stage::CaughtUp && step == Step::Worked {
+            courtesy.observe(member);
         }
     }
 }

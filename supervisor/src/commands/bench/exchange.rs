@@ -130,7 +130,7 @@ impl Host for Keeping {
     #[inline]
     fn reach(&mut self, point: Point) -> Result<(), Killed> {
         match point {
-            Point::CheckpointInvalidated | Point::MirrorInvalidated => self.begun_ns = thread_ns(),
+            Point::CheckpointBegun | Point::MirrorInvalidated => self.begun_ns = thread_ns(),
             Point::CheckpointPublished | Point::MirrorPublished => {
                 self.total_ns += thread_ns() - self.begun_ns
             }

@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_micros(200);
 /// A recovery that takes longer is a failure of the run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a process that stands by is waited for.
+const STANDBY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// One kill, and what came of it.
 struct Kill {
     recovery: Recovery,
@@ -36,9 +39,15 @@ pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
     let mut section = Section::new("recovery", settings(kills));
     let run = bench.workshop.start(&[])?;
     bench.interrupt.pass(Duration::from_millis(300))?;
-    let measured = kill_often(bench, &run, kills, "2 %")?;
-    drop(run);
+    let measured = kill_often(bench, &run, kills, "2 %", true)?;
     section.figures.extend(figures(&measured));
+    let hasty = kill_often(bench, &run, bench.pick(3, 60), "2 %, in quick succession", false)?;
+    drop(run);
+    section.figures.push(Figure::new(
+        "kills in quick succession, to caught up, median",
+        median(times(&hasty, |recovery| recovery.caught_up_ns)),
+        "ns",
+    ));
     let mut curves = vec![
         ("median".to_owned(), Vec::new()),
         ("99th percentile".to_owned(), Vec::new()),
@@ -46,7 +55,7 @@ pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
     for budget in BUDGETS {
         let run = bench.workshop.start(&["--checkpoint-budget", budget])?;
         bench.interrupt.pass(Duration::from_millis(300))?;
-        let measured = kill_often(bench, &run, bench.pick(3, 60), &format!("{budget} %"))?;
+        let measured = kill_often(bench, &run, bench.pick(3, 60), &format!("{budget} %"), true)?;
         let caught_up = times(&measured, |recovery| recovery.caught_up_ns);
         let percent: f64 = budget.parse().unwrap_or(0.0);
         let figures = [median(caught_up.clone()), percentile(caught_up, 0.99)];
@@ -73,11 +82,18 @@ pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
 fn settings(kills: usize) -> Vec<String> {
     vec![format!(
         "phold, 32³ cells, 32 768 pending events a torus, k = 1000, L = 2; {kills} times SIGKILL, to A, B and C in turn, each \
-         after the last one has caught up and some 10 to 110 ms more"
+         when the last one has caught up and a process stands by again, and some 10 to 110 ms more"
     )]
 }
 
-fn kill_often(bench: &Bench, run: &Run, kills: usize, budget: &str) -> Result<Vec<Kill>, CommandError> {
+/// With `calm` each kill finds everything as it was before the last one, otherwise it may come amid the aftermath.
+fn kill_often(
+    bench: &Bench,
+    run: &Run,
+    kills: usize,
+    budget: &str,
+    calm: bool,
+) -> Result<Vec<Kill>, CommandError> {
     let mut measured = Vec::with_capacity(kills);
     for number in 0..kills {
         if number % 20 == 0 {
@@ -87,11 +103,23 @@ fn kill_often(bench: &Bench, run: &Run, kills: usize, budget: &str) -> Result<Ve
             ));
         }
         measured.push(kill(bench, run, Torus::ALL[number % 3])?);
+        if calm {
+            await_standby(bench, run)?;
+        }
         // Spread evenly over the time between two checkpoints.
         let pause = 10 + 100 * (number as u64 * 61 % 100) / 100;
         bench.interrupt.pass(Duration::from_millis(pause))?;
     }
     Ok(measured)
+}
+
+/// Waits until a process stands by. One that cannot be had is not waited for: its absence is then part of what is measured.
+fn await_standby(bench: &Bench, run: &Run) -> Result<(), CommandError> {
+    let begin = Instant::now();
+    while run.views().control.standby_pid() == 0 && begin.elapsed() < STANDBY_PATIENCE {
+        bench.interrupt.pass(LOOK)?;
+    }
+    Ok(())
 }
 
 fn kill(bench: &Bench, run: &Run, torus: Torus) -> Result<Kill, CommandError> {

@@ -24,38 +24,45 @@ impl<C: bytemuck::Pod> State<C> {
         self.save_held(out);
     }
 
+    /// A bit for each cell that has a process, and the states of these. In one pass over the cells, which are as large as a
+    /// second-level cache.
     fn save_processes(&self, out: &mut Vec<u64>) {
-        for cells in self.cells.list.chunks(64) {
-            out.push(bitmap(cells.iter().map(|cell| cell.target.is_present())));
-        }
-        let start = out.len();
-        out.resize(
-            start + (self.cells.active as usize * size_of::<C>()).div_ceil(8),
-            0,
-        );
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut out[start..]);
-        if size_of::<C>() > 0 {
-            for (place, (_, state)) in bytes.chunks_exact_mut(size_of::<C>()).zip(self.cells.processes()) {
-                place.copy_from_slice(bytemuck::bytes_of(state));
+        let bytes = self.cells.active as usize * size_of::<C>();
+        let (bits, states) = room(out, self.cells.list.len().div_ceil(64), bytes.div_ceil(8));
+        let mut places = bytemuck::cast_slice_mut::<_, u8>(states).chunks_exact_mut(size_of::<C>().max(1));
+        let mut processes = self.cells.processes();
+        for (cells, bits) in self.cells.list.chunks(64).zip(bits) {
+            *bits = bitmap(cells.iter().map(|cell| cell.target.is_present()));
+            for (_, state) in processes.by_ref().take(bits.count_ones() as usize) {
+                if let Some(place) = places.next() {
+                    place.copy_from_slice(bytemuck::bytes_of(state));
+                }
             }
         }
     }
 
+    /// A bit for each cell that has edges, how many each of these has, two to a word, and the edges.
     fn save_edges(&self, out: &mut Vec<u64>) {
+        let start = out.len();
         for cells in self.cells.list.chunks(64) {
             out.push(bitmap(cells.iter().map(|cell| cell.target.degree() != 0)));
         }
-        let start = out.len();
-        let with_edges = self.cells.list.iter().filter(|cell| cell.target.degree() != 0);
-        for (at, cell) in with_edges.clone().enumerate() {
-            if at % 2 == 0 {
-                out.push(u64::from(cell.target.degree()));
-            } else {
-                out[start + at / 2] |= u64::from(cell.target.degree()) << 32;
+        let with_edges: u32 = out[start..].iter().map(|bits| bits.count_ones()).sum();
+        let (degrees, links) = room(out, with_edges.div_ceil(2) as usize, self.edges.count() as usize);
+        let (mut at, mut rest) = (0, links);
+        for cell in &self.cells.list {
+            let own = self.edges.of(cell);
+            if own.is_empty() {
+                continue;
             }
-        }
-        for cell in with_edges {
-            out.extend(self.edges.of(cell).iter().map(|link| link_word(*link)));
+            degrees[at / 2] |= (own.len() as u64) << (32 * (at % 2));
+            at += 1;
+            let (words, behind) = rest.split_at_mut(own.len());
+            words
+                .iter_mut()
+                .zip(own)
+                .for_each(|(word, link)| *word = link_word(*link));
+            rest = behind;
         }
     }
 
@@ -74,11 +81,8 @@ impl<C: bytemuck::Pod> State<C> {
             };
             group_at = Some((time, count_at));
             out[count_at] += events.len() as u64;
-            out.extend(
-                events
-                    .iter()
-                    .flat_map(|event| [Packed::new(*event).place, event.payload as u64]),
-            );
+            // An event's two words are its memory: destination, source, payload.
+            out.extend_from_slice(bytemuck::cast_slice(events));
         });
         self.wheel
             .visit_far(|events| out.extend(events.iter().flat_map(timed_words)));
@@ -96,6 +100,13 @@ impl<C: bytemuck::Pod> State<C> {
 fn timed_words(event: &TimedEvent) -> [u64; 3] {
     let place = Packed::new(event.event()).place;
     [event.time, place, event.payload as u64]
+}
+
+/// Two stretches of zeros behind what is there.
+fn room(out: &mut Vec<u64>, first: usize, second: usize) -> (&mut [u64], &mut [u64]) {
+    let start = out.len();
+    out.resize(start + first + second, 0);
+    out[start..].split_at_mut(first)
 }
 
 fn bitmap(bits: impl Iterator<Item = bool>) -> u64 {
