@@ -126,6 +126,17 @@ impl Watchdog<'_> {
                  cleared: the model is not deterministic, or the memory is not to be trusted"
             ));
         }
+        // It ended on the strength of states that were confirmed; waiting for its worker would be waiting for ever.
+        if let Some(slot) = self.slots.iter().find(|slot| slot.state == State::Over) {
+            let (ended, Finding { torus, interval, .. }) = (slot.torus, finding);
+            return self.abandon(
+                None,
+                &format!(
+                    "interval {interval} of torus {torus} is not what it was, and torus {ended} has ended already: \
+                     `start --resume` tries again"
+                ),
+            );
+        }
         for index in 0..self.slots.len() {
             self.end_worker(index);
         }
