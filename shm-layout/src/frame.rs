@@ -8,7 +8,6 @@
 
 use super::hash;
 use super::torus::{TORI, Torus};
-use std::ops::Range;
 
 /// Lanes that a frame has positions for.
 pub const FRAME_LANES: usize = 32;
@@ -54,12 +53,24 @@ mod at {
     pub const LANE_POSITIONS: usize = 32;
     pub const CONSTRAINTS: usize = 64;
     pub const REJOIN: usize = 112;
-    pub const RESERVED: usize = 115;
+    pub const CONTENT: usize = 115;
+    pub const RESERVED: usize = 116;
     pub const FACE: usize = 120;
 }
 
 /// Words of the header, which every frame carries.
 pub const FRAME_HEADER_WORDS: usize = at::FACE;
+
+/// The words that are no content: the simulated state does not determine them, or they are hashes of it.
+const BESIDE: [usize; 7] = [
+    at::CHECKSUM,
+    at::CONTENT,
+    at::CHAIN,
+    at::INCARNATION,
+    at::PHASE,
+    at::HEALTH,
+    at::JOURNAL_LENGTH,
+];
 
 const _: () = {
     assert!(at::RECEIVED == at::SENT + TORI && at::STRAND_END == at::RECEIVED + TORI);
@@ -70,7 +81,7 @@ const _: () = {
         at::CONSTRAINTS == at::LANE_POSITIONS + FRAME_LANES
             && at::REJOIN == at::CONSTRAINTS + 3 * CONSTRAINTS
     );
-    assert!(at::RESERVED == at::REJOIN + TORI && at::RESERVED < at::FACE);
+    assert!(at::CONTENT == at::REJOIN + TORI && at::RESERVED == at::CONTENT + 1 && at::RESERVED < at::FACE);
     assert!(FRAME_HEADER_WORDS.is_multiple_of(8));
 };
 
@@ -167,9 +178,9 @@ impl Frame {
         }
     }
 
-    /// Sets every word to zero.
+    /// Sets every word of the header to zero: the frame carries no face then.
     pub fn clear(&mut self) {
-        self.words.fill(0);
+        self.words[..FRAME_HEADER_WORDS].fill(0);
     }
 
     /// All words, the face included.
@@ -227,9 +238,17 @@ impl Frame {
     /// # Panics
     /// If `face` does not have [`Frame::face_cells`] values.
     pub fn set_projection(&mut self, face: &[i32]) {
+        self.project().copy_from_slice(face);
+    }
+
+    /// Makes the frame carry the face x = 0; returns the place for its values, one per cell in cell order.
+    pub fn project(&mut self) -> &mut [i32] {
         self.words[at::TORUS] |= FLAG_PROJECTION;
-        let cells = self.face_cells;
-        bytemuck::cast_slice_mut(&mut self.words[at::FACE..])[..cells].copy_from_slice(face);
+        let (last, cells) = (self.words.len() - 1, self.face_cells);
+        if !cells.is_multiple_of(2) {
+            self.words[last] = 0;
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.words[at::FACE..])[..cells]
     }
 
     scalars! {
@@ -322,54 +341,64 @@ impl Frame {
         &bytemuck::cast_slice(&self.words[at::FACE..])[..self.face_cells]
     }
 
-    /// Copies the face into `face`.
-    ///
-    /// # Panics
-    /// If `face` does not have [`Frame::face_cells`] values.
-    pub fn read_face(&self, face: &mut [i32]) {
-        face.copy_from_slice(self.face());
-    }
-
-    /// The hash of all content that the simulated state determines: every word but checksum, chain, incarnation,
-    /// phase, health and the journal's length; the face only if it is carried.
+    /// The hash of all content that the simulated state determines: every word but checksum, chain, incarnation, phase,
+    /// health and the journal's length; the face only if it is carried. It stands in the frame: put there by
+    /// [`Frame::hash_content`], and compared with the content by [`Frame::verify`].
     pub fn content_hash(&self) -> u64 {
-        let mut header = [0; FRAME_HEADER_WORDS];
-        header.copy_from_slice(&self.words[..FRAME_HEADER_WORDS]);
-        for word in [
-            at::CHECKSUM,
-            at::CHAIN,
-            at::INCARNATION,
-            at::PHASE,
-            at::HEALTH,
-            at::JOURNAL_LENGTH,
-        ] {
-            header[word] = 0;
+        self.words[at::CONTENT]
+    }
+
+    /// Computes and stores the content hash. What is content may not be changed afterwards.
+    pub fn hash_content(&mut self) {
+        self.words[at::CONTENT] = self.computed_content();
+    }
+
+    /// Hashes the content where it stands, with zeros in the other words meanwhile.
+    fn computed_content(&mut self) -> u64 {
+        let kept = BESIDE.map(|at| std::mem::take(&mut self.words[at]));
+        let content = hash::words(&self.words[..self.carried_words()]);
+        for (at, word) in BESIDE.into_iter().zip(kept) {
+            self.words[at] = word;
         }
-        let mut hasher = hash::WordHasher::new();
-        hasher.update(&header);
-        hasher.update(&self.words[FRAME_HEADER_WORDS..self.carried_words()]);
-        hasher.finish()
+        content
     }
 
-    fn checksum_range(&self) -> Range<usize> {
-        at::SEQUENCE..self.carried_words()
+    /// The checksum of a frame with this content: over its hash and the words that are no content.
+    fn checksum(&self, content: u64) -> u64 {
+        hash::words(&[
+            content,
+            self.chain(),
+            self.incarnation(),
+            self.phase(),
+            self.health(),
+            self.journal_length(),
+        ])
     }
 
-    /// Computes and stores the checksum over all words that this frame carries. The last thing before writing it.
+    /// Computes and stores content hash and checksum. The last thing before writing it.
     pub fn seal(&mut self) {
-        self.words[at::CHECKSUM] = hash::words(&self.words[self.checksum_range()]);
+        self.hash_content();
+        self.seal_hashed();
+    }
+
+    /// Computes and stores the checksum of a frame whose content has been hashed already and has not changed since.
+    pub fn seal_hashed(&mut self) {
+        self.words[at::CHECKSUM] = self.checksum(self.content_hash());
     }
 
     /// Whether this is a whole frame, and the one of `interval` of `torus`.
     ///
     /// # Errors
     /// [`FrameDamage`] with the values found. A slot of zeros, of an older frame, or half old and half new is damage.
-    pub fn verify(&self, torus: Torus, interval: u64) -> Result<(), FrameDamage> {
-        let (found, computed) = (
-            self.words[at::CHECKSUM],
-            hash::words(&self.words[self.checksum_range()]),
-        );
-        if found != computed {
+    pub fn verify(&mut self, torus: Torus, interval: u64) -> Result<(), FrameDamage> {
+        let content = self.computed_content();
+        let computed = [self.checksum(content), content];
+        let found = [self.words[at::CHECKSUM], self.content_hash()];
+        if let Some((found, computed)) = found
+            .into_iter()
+            .zip(computed)
+            .find(|(found, computed)| found != computed)
+        {
             return Err(FrameDamage::Checksum { found, computed });
         }
         let sequence = self.words[at::SEQUENCE];
@@ -415,7 +444,7 @@ mod tests {
     #[test]
     fn a_sealed_frame_verifies_and_any_flipped_carried_bit_is_seen() {
         for projection in [false, true] {
-            let frame = sealed(Torus::B, 7, projection);
+            let mut frame = sealed(Torus::B, 7, projection);
             assert_eq!(frame.verify(Torus::B, 7), Ok(()));
             for word in 0..frame.carried_words() {
                 let mut damaged = frame.clone();
@@ -438,7 +467,7 @@ mod tests {
             Frame::new(4).verify(Torus::A, 0),
             Err(FrameDamage::Checksum { .. })
         ));
-        let frame = sealed(Torus::A, 5, true);
+        let mut frame = sealed(Torus::A, 5, true);
         assert!(matches!(
             frame.verify(Torus::A, 133),
             Err(FrameDamage::Interval { interval: 5, .. })
@@ -502,6 +531,30 @@ mod tests {
         other.seal();
         assert_eq!(frame.content_hash(), other.content_hash());
         other.set_pending(1);
+        other.seal();
         assert_ne!(frame.content_hash(), other.content_hash());
+    }
+
+    #[test]
+    fn the_content_hash_is_that_of_the_carried_words_with_zeros_for_the_others() {
+        for projection in [false, true] {
+            let mut frame = sealed(Torus::A, 3, projection);
+            frame.set_chain(8);
+            frame.seal();
+            let mut words = frame.words()[..frame.carried_words()].to_vec();
+            BESIDE.iter().for_each(|at| words[*at] = 0);
+            assert_eq!(frame.content_hash(), hash::words(&words));
+        }
+    }
+
+    #[test]
+    fn a_content_that_changed_after_it_was_hashed_is_seen() {
+        let mut frame = sealed(Torus::C, 4, true);
+        frame.set_pending(1);
+        frame.seal_hashed();
+        assert!(matches!(
+            frame.verify(Torus::C, 4),
+            Err(FrameDamage::Checksum { .. })
+        ));
     }
 }

@@ -79,9 +79,15 @@ impl Torus {
     /// The other tori of a run with `tori` of them, in rotation order from this one: for A it is B, then C. This is
     /// the order in which peers mirror.
     pub fn peers(self, tori: u8) -> impl Iterator<Item = Torus> + Clone {
-        [self.next(), self.previous()]
-            .into_iter()
-            .filter(move |peer| peer.index() < usize::from(tori))
+        self.peers_of_run(tori).iter().copied()
+    }
+
+    /// [`Torus::peers`] as a list.
+    pub fn peers_of_run(self, tori: u8) -> &'static [Torus] {
+        const PEERS: [[Torus; TORI - 1]; TORI] =
+            [[Torus::B, Torus::C], [Torus::C, Torus::A], [Torus::A, Torus::B]];
+        let peers = &PEERS[self.index()];
+        if usize::from(tori) < TORI { &[] } else { peers }
     }
 }
 

@@ -269,8 +269,14 @@ impl<M: Model> Kernel<M> {
 
     /// The boundary values of the face x = 0, one per cell, for as many as `face` has room for.
     pub fn face_into(&self, face: &mut [i32]) {
-        for (cell, value) in (0..self.state.world.lattice.face_cells()).zip(face) {
-            *value = self.cell_value(cell);
+        let cells = self.state.world.lattice.face_cells() as usize;
+        for (cell, value) in self.state.cells.list[..cells].iter().zip(face) {
+            let present = cell.target.is_present();
+            *value = if present {
+                self.model.boundary_value(&cell.state)
+            } else {
+                0
+            };
         }
     }
 

@@ -90,7 +90,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             return Ok(None);
         }
         let mut heads = [0; 3];
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             let Some(head) = self.look_for_announcement(peer, b)? else {
                 return Ok(Some(Wait::Frame(peer)));
             };

@@ -14,7 +14,7 @@ use super::{Host, Member, MemberError, Point};
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Fills the hold area of each torus whose absence is known, unless that is done.
     pub(super) fn fill_holds(&mut self, b: u64) -> Result<(), MemberError> {
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             let membership = self.node.membership();
             let open = membership
                 .last_of(peer)
@@ -46,7 +46,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             hold.frames.commit(last);
         }
         self.host.reach(Point::HoldHalfFilled)?;
-        let (start, end) = (self.freed[peer.index()], self.node.books().sent[peer.index()]);
+        let (start, end) = (self.freed[peer.index()].0, self.node.books().sent[peer.index()]);
         self.copy_events_to_hold(peer, start, end);
         self.segment.own.status.set_hold(peer, from);
         self.host.reach(Point::HoldFilled)?;
@@ -74,7 +74,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Adds the interval that is about to be committed, `n`, to the hold area of each absent torus that will take it in.
     pub(super) fn extend_holds(&mut self, n: u64) -> Result<(), MemberError> {
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             let membership = self.node.membership();
             let is_open = membership
                 .last_of(peer)

@@ -123,7 +123,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// is mirrored, and an interval of dense work is longer than the time in which the next is due.
     pub(super) fn mirror_peers(&mut self) -> Result<bool, MemberError> {
         let mut worked = false;
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             worked |= self.mirror(peer)?;
         }
         Ok(worked)

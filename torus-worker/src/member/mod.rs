@@ -211,7 +211,7 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     config: &'s RunConfig,
     torus: Torus,
     /// In rotation order, beginning after the own.
-    peers: Vec<Torus>,
+    peers: &'static [Torus],
     /// Whether the region may be written; see [`own`].
     owned: bool,
     /// What the region held when this member read its state from it.
@@ -232,8 +232,8 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     newest: Newest,
     mirrors: [Newest; 3],
     safe: u64,
-    /// Strand position that each peer has left behind for good.
-    freed: [u64; 3],
+    /// Strand position that each peer has left behind for good, and the safe checkpoint that says so.
+    freed: [(u64, u64); 3],
     /// Events sent to each peer up to the last committed frame, known from the start of a replay.
     committed_strand_end: [u64; 3],
     /// The newest whole checkpoint, where a damaged frame makes the replay begin before it.
@@ -252,9 +252,11 @@ pub struct Member<'s, M: Model, J: Journal, H: Host> {
     alone: Option<Alone>,
     /// The newest own checkpoint that the peers were told to mirror.
     announced_checkpoint: u64,
-    /// A checkpoint is asked for that is to be mirrored.
     /// What the status cell shows of migrations.
     shown_migrations: Option<Migrations>,
+    /// Whether the status cell may show how this torus stands to some constraint.
+    shows_verdicts: bool,
+    /// A checkpoint is asked for that is to be mirrored.
     checkpoint_due: bool,
     /// One is asked for that need not be.
     local_due: bool,
@@ -403,8 +405,8 @@ impl<'s, M: Model, J: Journal, H: Host> Member<'s, M, J, H> {
     }
 
     /// The peers, in rotation order.
-    pub fn peers(&self) -> &[Torus] {
-        &self.peers
+    pub fn peers(&self) -> &'static [Torus] {
+        self.peers
     }
 
     /// The incarnation that published the newest frame of this peer that was taken in; 0: none yet.

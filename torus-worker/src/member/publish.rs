@@ -14,7 +14,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Closes the live interval: strands first, then the journal, then the frame, and last the one store that commits
     /// them all.
     pub(super) fn publish(&mut self) -> Result<(), MemberError> {
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             self.write_strand(peer)?;
         }
         self.announce_return()?;
@@ -77,7 +77,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         frame.set_incarnation(self.incarnation);
         frame.set_phase(Phase::Running as u64);
         frame.set_journal_length(self.journal_length);
-        frame.seal();
+        frame.seal_hashed();
     }
 
     /// Closes a replayed interval: publishes nothing, compares with the committed frame, and rewrites what of it is
@@ -86,7 +86,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let n = self.node.boundary();
         // Without the region the last step has found that there is nothing to repair.
         if self.owned {
-            for peer in self.peers.clone() {
+            for peer in self.peers.iter().copied() {
                 self.repair_strand(peer)?;
             }
         }
@@ -157,7 +157,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Whether something of the replayed interval is damaged in the own region, so that it has to be written again.
     pub(super) fn is_repair_due(&mut self) -> bool {
         let n = self.node.boundary();
-        let mut peers = self.peers.clone().into_iter();
+        let mut peers = self.peers.iter().copied();
         peers.any(|peer| self.is_strand_damaged(peer)) || self.is_slot_damaged(n)
     }
 

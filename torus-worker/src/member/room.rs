@@ -92,7 +92,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         } else if b >= self.safe + slots / 2 {
             self.checkpoint_due = true;
         }
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             let safe = self.safe_checkpoint_of(peer);
             self.update_freed(peer, safe);
             let full = b >= slots && b - slots + lag >= safe && self.is_needed(peer, b - slots);
@@ -116,10 +116,12 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         self.node.reaches(peer, n) && n >= self.segment.own.status.reader().hold(peer)
     }
 
-    /// Tells `peer` that a checkpoint of it at or after `boundary` is needed.
+    /// Tells `peer` that a checkpoint of it at or after `boundary` is needed, unless it has announced one already.
     fn want(&mut self, peer: Torus, boundary: u64) {
         let status = &self.segment.own.status;
-        if boundary > status.reader().want(peer) {
+        let region = self.segment.peers[peer.index()].as_ref();
+        let announced = region.map_or(0, |region| region.status.checkpoint());
+        if boundary > announced.max(status.reader().want(peer)) {
             status.set_want(peer, boundary);
             self.ring_doorbell();
         }
@@ -127,14 +129,19 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// The peer's strand position as of its safe checkpoint; what lies before it will not be read again.
     pub(super) fn update_freed(&mut self, peer: Torus, safe: u64) {
-        let Some(region) = self.segment.peers[peer.index()].as_ref() else {
+        let (freed, known) = &mut self.freed[peer.index()];
+        let Some(region) = self.segment.peers[peer.index()]
+            .as_ref()
+            .filter(|_| safe != *known)
+        else {
             return;
         };
         let header = (0..2)
             .filter_map(|slot| region.checkpoints.header(slot))
             .find(|h| h.boundary == safe && safe > 0);
         if let Some(header) = header {
-            self.freed[peer.index()] = self.freed[peer.index()].max(header.received[self.torus.index()]);
+            *freed = header.received[self.torus.index()].max(*freed);
+            *known = safe;
         }
     }
 
@@ -142,7 +149,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     fn strand_room(&self, peer: Torus) -> (bool, bool) {
         let limit = u64::from(self.config.capacity.remote_per_interval);
         let capacity = limit * (2 * self.node.calendar().lag() + 1);
-        let used = self.node.books().sent[peer.index()] - self.freed[peer.index()];
+        let used = self.node.books().sent[peer.index()] - self.freed[peer.index()].0;
         (used + limit > capacity, used * 2 > capacity)
     }
 }

@@ -33,7 +33,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             // A frame of an absent torus, committed after it was declared absent, is not to be taken in.
             return Ok(Step::Worked);
         }
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             if let Some(n) = self.node.frame_due(peer, b) {
                 self.log(peer, n)?;
             }
@@ -54,7 +54,11 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     /// Shows in the status cell how this torus stands to each constraint.
-    fn show_verdicts(&self) {
+    fn show_verdicts(&mut self) {
+        let any = self.node.verdicts().iter().any(Option::is_some);
+        if !std::mem::replace(&mut self.shows_verdicts, any) && !any {
+            return;
+        }
         let status = &self.segment.own.status;
         for (entry, verdict) in self.node.verdicts().iter().enumerate() {
             let word = verdict.map_or(0, |verdict| 1 + u64::from(verdict.violated));
@@ -138,7 +142,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
 
     /// Copies the frames and strand ranges due at boundary `b` and verifies the copies.
     fn gather_peers(&mut self, b: u64, replay: bool) -> Result<Option<Wait>, MemberError> {
-        for peer in self.peers.clone() {
+        for peer in self.peers.iter().copied() {
             let Some(n) = self.node.frame_due(peer, b) else {
                 continue;
             };

@@ -30,6 +30,9 @@ impl<M: Model> Node<M> {
             .constraints
             .begin_interval(self.kernel.events(), self.calendar.tick(self.books.boundary));
         self.verdicts = [None; CONSTRAINTS];
+        if self.constraints.bound().next().is_none() {
+            return Ok(0);
+        }
         let mut violated = 0;
         for kind in ConstraintKind::ALL {
             let deviations = self.judge(kind, last);

@@ -122,7 +122,6 @@ pub struct Node<M: Model> {
     /// The same holds of the violations found there.
     violations: u64,
     membership: Membership,
-    faces: Vec<i32>,
 }
 
 /// What the braid keeps about a torus beside its kernel. All of it is part of a checkpoint.
@@ -147,7 +146,6 @@ pub struct Books {
 impl<M: Model> Node<M> {
     /// A node at boundary 0, before its set-up.
     pub fn new(kernel: Kernel<M>, torus: Torus, config: &RunConfig, gain: Gain) -> Self {
-        let faces = vec![0; kernel.world().lattice.face_cells() as usize];
         Self {
             kernel,
             torus,
@@ -163,7 +161,6 @@ impl<M: Model> Node<M> {
             verdicts: Default::default(),
             violations: 0,
             membership: Membership::new(config.lag.into()),
-            faces,
         }
     }
 
@@ -372,13 +369,11 @@ impl<M: Model> Node<M> {
             return Ok(false);
         }
         let mut corrected = false;
-        let mut face = std::mem::take(&mut self.faces);
-        frame.read_face(&mut face);
-        let outcome = (0_u32..).zip(&face).try_for_each(|(cell, projected)| {
+        for (cell, projected) in (0..).zip(frame.face()) {
             let difference = i64::from(*projected) - i64::from(self.kernel.cell_value(cell));
             let step = coupling::correction(difference, self.gain, self.tolerance);
             if step == 0 {
-                return Ok(());
+                continue;
             }
             corrected = true;
             let own = TimedEvent {
@@ -397,10 +392,8 @@ impl<M: Model> Node<M> {
                 };
                 self.kernel.send_remote(peer, counter)?;
             }
-            Ok(())
-        });
-        self.faces = face;
-        outcome.map(|()| corrected)
+        }
+        Ok(corrected)
     }
 
     /// Takes in one entry of a lane: an event, or a command in the supervisor's lane.
@@ -455,7 +448,7 @@ impl<M: Model> Node<M> {
     /// Closes the executed interval n and writes its frame; the torus then stands at boundary n+1.
     ///
     /// The caller adds what the simulated state does not determine (incarnation, phase, health, the journal's length)
-    /// and seals the frame.
+    /// and seals the frame, whose content has been hashed.
     pub fn close(&mut self, frame: &mut Frame) {
         let n = self.books.boundary;
         frame.clear();
@@ -485,9 +478,9 @@ impl<M: Model> Node<M> {
         frame.set_lane_positions(&self.books.lane_positions);
         self.constraints.publish(frame);
         if projects(self.torus, n) {
-            self.kernel.face_into(&mut self.faces);
-            frame.set_projection(&self.faces);
+            self.kernel.face_into(frame.project());
         }
+        frame.hash_content();
         self.books.chain = chain(self.books.chain, frame);
         frame.set_chain(self.books.chain);
         self.books.boundary = n + 1;
