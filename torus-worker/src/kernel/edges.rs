@@ -93,6 +93,12 @@ impl Edges {
         self.count
     }
 
+    /// Whether any cell may have its edges in the pool.
+    #[inline]
+    pub(super) fn has_pooled(&self) -> bool {
+        self.used > 0
+    }
+
     pub(super) fn of<'a, C>(&'a self, cell: &'a Cell<C>) -> &'a [Link] {
         cell.links(&self.pool)
     }

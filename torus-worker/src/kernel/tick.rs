@@ -86,6 +86,7 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn deliver_all<M: Model<Cell = C>>(&mut self, model: &M, tick: u64) {
+        let pooled = self.edges.has_pooled();
         let mut stage = Stage {
             model,
             tick,
@@ -98,7 +99,11 @@ impl<C: bytemuck::Pod> State<C> {
             wheel: &mut self.wheel,
             remote: &mut self.remote,
         };
-        stage.deliver_bags(&mut self.collider);
+        if pooled {
+            stage.deliver_bags::<true>(&mut self.collider);
+        } else {
+            stage.deliver_bags::<false>(&mut self.collider);
+        }
     }
 }
 
@@ -119,16 +124,19 @@ struct Stage<'a, M: Model> {
 }
 
 impl<M: Model> Stage<'_, M> {
-    /// Delivers all bags, and fetches cells ahead. In a function of its own this loop keeps more of what it needs in
-    /// registers.
+    /// Delivers all bags, and fetches cells ahead, and where some have edges in the pool, these half as far. In a function of
+    /// its own this loop keeps more of what it needs in registers.
     #[inline(never)]
-    fn deliver_bags(&mut self, collider: &mut Collider) {
+    fn deliver_bags<const POOLED: bool>(&mut self, collider: &mut Collider) {
         for event in &collider.firsts[..collider.bags.min(AHEAD)] {
             prefetch(self.cells, event.cell());
         }
         for window in collider.firsts[..collider.bags + AHEAD].windows(AHEAD + 1) {
             let first = window[0];
             prefetch(self.cells, window[AHEAD].cell());
+            if POOLED {
+                self.prefetch_edges(window[AHEAD / 2].cell());
+            }
             if collider.hits.is_again(first.cell()) {
                 match collider.others.gather(first) {
                     [one, other] => self.deliver_two([*one, *other]),
@@ -138,6 +146,16 @@ impl<M: Model> Stage<'_, M> {
                 let event = first.event();
                 self.deliver(event.dst, slice::from_ref(&event));
             }
+        }
+    }
+
+    /// Fetches the edges of a cell that has been fetched before.
+    #[inline(always)]
+    fn prefetch_edges(&self, cell: usize) {
+        if let Some(cell) = self.cells.get(cell)
+            && cell.target.degree() as usize > NEAR
+        {
+            prefetch(self.pool, cell.target.first as usize);
         }
     }
 
