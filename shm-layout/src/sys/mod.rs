@@ -1,4 +1,4 @@
-//! The operating system: futexes, clocks, processes, pidfds, locks, priorities, time slices, starting programs.
+//! The operating system: futexes, clocks, processes, pidfds, locks, priorities, time slices, starting programs, the own one's pages.
 
 pub mod clock;
 pub mod futex;
@@ -6,6 +6,7 @@ pub mod idle;
 pub mod ofd_lock;
 pub mod pidfd;
 pub mod process;
+pub mod program;
 pub mod robust;
 pub mod signals;
 pub mod slice;

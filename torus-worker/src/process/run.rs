@@ -7,7 +7,7 @@ use std::time::Duration;
 use shm_layout::config::RunConfig;
 use shm_layout::segment::{SegmentError, SegmentFile};
 use shm_layout::status::Phase;
-use shm_layout::sys::{clock, signals, slice};
+use shm_layout::sys::{clock, program, signals, slice};
 use shm_layout::torus::Torus;
 
 use crate::journal::JournalError;
@@ -83,6 +83,7 @@ pub(super) fn main(models: &[ModelEntry], request: &Run) -> ExitCode {
     set_signals();
     // The supervisor's are short, and inherited. Where the system refuses, it has refused them to the supervisor, too.
     let _ = slice::restore();
+    touch_program();
     let outcome = SegmentFile::open(&request.segment)
         .map_err(Failure::from)
         .and_then(|file| {
@@ -105,6 +106,11 @@ pub(super) fn set_signals() {
     // A run is ended by its supervisor or by SIGKILL, not by a terminal.
     signals::ignore(&[signals::INTERRUPT, signals::HANG_UP]);
     signals::restore_default(&signals::MEMORY_FAULTS);
+}
+
+/// Has the code present that only rare moments need. Without it they take a little longer.
+pub(super) fn touch_program() {
+    let _ = program::touch();
 }
 
 /// The exit code for how it went, and the reason in the log if it went wrong.

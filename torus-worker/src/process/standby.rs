@@ -24,6 +24,7 @@ use super::run::{self, Context, Failure, exit_code};
 
 pub(super) fn main(models: &[ModelEntry], segment: &Path) -> ExitCode {
     run::set_signals();
+    run::touch_program();
     // Whoever is started to take over a torus says more; the supervisor only counts those that cannot stand by.
     let Ok(file) = SegmentFile::open(segment) else {
         return ExitCode::from(exit_code::FAILED);
