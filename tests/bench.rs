@@ -100,6 +100,9 @@ fn the_braid_is_measured_against_unbraided_workers() {
     ] {
         judged(&section, name);
     }
+    let ratio = &figure(&section, "three braided workers")["ratios"][0];
+    assert_eq!(ratio["rounds"], 2);
+    assert_eq!(ratio["quartiles"].as_array().map(Vec::len), Some(2), "{ratio}");
     figure(&section, "k = 1000, L = 2: coupling converges");
     assert_eq!(section["plots"].as_array().map(Vec::len), Some(2));
 }
@@ -122,6 +125,7 @@ fn memory_is_measured_over_a_run_and_by_configuration() {
         judged(&section, name);
     }
     judged(&section, "segment, default (phold, 32³)");
+    judged(&section, "events per second in the last tenth");
 }
 
 #[test]
@@ -149,6 +153,39 @@ fn an_interrupted_bench_removes_its_runs() {
     answer.exits(1).explains(&["interrupted"]);
     assert_eq!(shared_memory_naming(&name).len(), 0);
     assert_eq!(processes_naming(&name), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_killed_bench_was_measuring_is_removed_though_it_was_frozen() {
+    let run = Run::new("bench-killed");
+    let mut command = Command::new(BRAID);
+    command.args(["bench", "braid"]).env("TMPDIR", run.folder());
+    let mut bench = support::Running::start(command, run.folder());
+    let name = format!("bench-{}-", bench.pid());
+    until("one run works and the others are frozen", || {
+        let workers = processes_naming(&format!("braid-{name}"));
+        let is_frozen = |line: &&String| {
+            let pid = line.split(' ').next().unwrap_or_default();
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, fields)| fields.starts_with('T'))
+        };
+        (workers.iter().filter(is_frozen).count() > 3).then_some(())
+    });
+    bench.signal(nix::libc::SIGKILL);
+    let killed = bench
+        .finish(Duration::from_secs(120))
+        .unwrap_or_else(|killed| panic!("{killed}"));
+    until("nothing of it is left", || {
+        let quiet = processes_naming(&name).is_empty() && shared_memory_naming(&name).is_empty();
+        quiet.then_some(())
+    });
+    assert!(
+        !run.folder()
+            .join(format!("braid-{name}").trim_end_matches('-'))
+            .exists(),
+        "{killed}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A measured figure and what it should be.
 
+use crate::rounds::{median, quartiles};
+
 /// What a figure's ratio should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
@@ -28,6 +30,17 @@ pub struct Ratio {
     pub to: &'static str,
     /// What it should be, if anything was promised.
     pub target: Option<Target>,
+    /// How far the rounds are apart, where each has a ratio of its own.
+    pub scatter: Option<Scatter>,
+}
+
+/// How far the ratios of the rounds are apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scatter {
+    /// Rounds that were measured.
+    pub rounds: usize,
+    /// A quarter of the ratios are below the first, a quarter above the second.
+    pub quartiles: [f64; 2],
 }
 
 /// One measured figure: a median over rounds.
@@ -56,7 +69,27 @@ impl Figure {
 
     /// The same in relation to another figure.
     pub fn against(mut self, to: &'static str, value: f64, target: Option<Target>) -> Figure {
-        self.ratios.push(Ratio { value, to, target });
+        self.ratios.push(Ratio {
+            value,
+            to,
+            target,
+            scatter: None,
+        });
+        self
+    }
+
+    /// The same in relation to another figure, as the median of the rounds' ratios, with their scatter.
+    pub fn against_in_rounds(mut self, to: &'static str, ratios: Vec<f64>, target: Option<Target>) -> Figure {
+        let scatter = Scatter {
+            rounds: ratios.len(),
+            quartiles: quartiles(ratios.clone()),
+        };
+        self.ratios.push(Ratio {
+            value: median(ratios),
+            to,
+            target,
+            scatter: Some(scatter),
+        });
         self
     }
 
@@ -77,5 +110,14 @@ mod tests {
         assert!(figure.meets_its_targets());
         let figure = figure.against("c", 7.9, Some(Target::AtLeast(8.0)));
         assert!(!figure.meets_its_targets());
+    }
+
+    #[test]
+    fn of_the_rounds_the_median_counts_and_the_scatter_is_kept() {
+        let figure = Figure::new("a", 1.0, "ns").against_in_rounds("b", vec![0.9, 1.3, 1.0, 0.8, 1.1], None);
+        let ratio = figure.ratios[0];
+        assert_eq!(ratio.value, 1.0);
+        let scatter = ratio.scatter.expect("five rounds");
+        assert_eq!((scatter.rounds, scatter.quartiles), (5, [0.9, 1.1]));
     }
 }

@@ -89,6 +89,19 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// The values that a quarter of all lie below and above, between two of them in proportion; NaN if there is none.
+pub fn quartiles(mut values: Vec<f64>) -> [f64; 2] {
+    values.sort_unstable_by(f64::total_cmp);
+    [0.25, 0.75].map(|part| {
+        let position = values.len().saturating_sub(1) as f64 * part;
+        let (below, above) = (position.floor() as usize, position.ceil() as usize);
+        match (values.get(below), values.get(above)) {
+            (Some(low), Some(high)) => low + (high - low) * position.fract(),
+            _ => f64::NAN,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +111,14 @@ mod tests {
         assert_eq!(median(vec![5.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), 3.0);
         assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn quartiles_lie_between_the_values_beside_them() {
+        assert_eq!(quartiles(vec![5.0, 1.0, 2.0, 3.0, 4.0]), [2.0, 4.0]);
+        assert_eq!(quartiles(vec![2.0, 1.0]), [1.25, 1.75]);
+        assert_eq!(quartiles(vec![7.0]), [7.0, 7.0]);
+        assert!(quartiles(Vec::new()).iter().all(|value| value.is_nan()));
     }
 
     #[test]

@@ -220,13 +220,15 @@ Exit codes:
 /// What `bench --help` ends with.
 pub const BENCH: &str = "\
 Examples:
-  braid-supervisor bench                                   everything, about ten minutes
+  braid-supervisor bench                                   everything, about eight minutes
   braid-supervisor bench ring --quick                      one part, in seconds
   braid-supervisor bench all --json all.json --plots plots
 
 Every figure is the median of several rounds in which the contestants take turns; what counts is
-its ratio to the baseline beside it. Leave the machine alone meanwhile: its load is printed. Runs
-that are measured have names of their own and are removed, also after Ctrl-C.
+its ratio to the baseline beside it, and how far its rounds are apart. Leave the machine alone
+meanwhile: its load is printed. Runs that are measured have names of their own and are removed, also
+after Ctrl-C and when this command is killed. Those that shared memory has no room for are put into
+the temporary folder, which is said.
 
 Exit codes:
   0  measured, whether or not the targets are met

@@ -2,7 +2,8 @@
 //!
 //! `braid-supervisor` is one binary with three faces: the commands ([`commands`]), the watchdog that `start` becomes
 //! ([`watchdog`]), and the worker that the watchdog starts, which is this very program again with `--braid-worker` as its
-//! first argument. (`bench` has a fourth: the other process of a measurement between two.)
+//! first argument. (`bench` has two more: the other process of a measurement between two, and the one that clears up after a
+//! measurement that was killed.)
 
 #![deny(unsafe_code)]
 
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use braid_bench_baselines::cross::peer;
 use clap::Parser;
 
+use commands::bench::guard;
 use exit::Exit;
 
 /// Runs the program: as a worker when the first argument says so, else the command line.
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(word) if word == torus_worker::process::WORKER_FLAG => return worker(),
         Some(word) if word == peer::PEER_FLAG => return peer::main(std::env::args_os().skip(2)),
+        Some(word) if word == guard::GUARD_FLAG => return guard::main(std::env::args_os().skip(2)),
         _ => {}
     }
     match cli::Cli::try_parse() {

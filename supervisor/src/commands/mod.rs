@@ -1,6 +1,6 @@
 //! The commands, one file each. Each takes its options and returns an exit code or an error that has one.
 
-mod bench;
+pub mod bench;
 mod clean;
 mod commit;
 mod constrain;

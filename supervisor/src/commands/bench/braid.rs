@@ -7,7 +7,8 @@ use braid_bench_baselines::rounds::median;
 
 use super::report::Section;
 use super::runs::Run;
-use super::sampling::{Rate, rate};
+use super::sampling::{Length, Rate, Turn};
+use super::turns::{Contestant, Rounds, take_turns};
 use super::{Bench, exchange, sweep};
 use crate::error::CommandError;
 
@@ -20,26 +21,17 @@ const REMOTE: f64 = 0.1;
 /// Ticks that a remote event travels on top, at the default interval and lag.
 const REMOTE_DELAY: f64 = 2.0 * 1000.0;
 
-/// The rates of one round.
-struct Round {
-    alone: Rate,
-    unbraided: Rate,
-    braided: Rate,
-    remote: Rate,
-}
+/// The contestants, in this order.
+const ALONE: usize = 0;
+const UNBRAIDED: usize = 1;
+const BRAIDED: usize = 2;
+const DISTANT: usize = 3;
 
 /// Measures it.
 pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
-    let rounds = bench.pick(1, 5);
+    let rounds = bench.pick(2, 16);
     let mut section = Section::new("braid", settings(rounds));
-    let mut measured = Vec::new();
-    for number in 1..=rounds {
-        bench.progress(&format!(
-            "braided and unbraided workers, round {number} of {rounds}"
-        ));
-        measured.push(round(bench)?);
-    }
-    section.figures.extend(figures(&measured));
+    section.figures.extend(figures(&contest(bench, rounds)?));
     section.figures.extend(exchange::measure(bench)?);
     sweep::measure(bench, &mut section)?;
     Ok(section)
@@ -48,13 +40,14 @@ pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
 fn settings(rounds: usize) -> Vec<String> {
     vec![
         format!(
-            "phold, 32³ cells, {POPULATION} pending events a torus, k = 1000, L = 2; real workers and supervisors, {rounds} \
-             rounds in turns, from frame to frame"
+            "phold, 32³ cells, {POPULATION} pending events a torus, k = 1000, L = 2; real workers and supervisors that live \
+             through {rounds} rounds of short turns, all but one frozen, from frame to frame"
         ),
         format!(
             "with {REMOTE} remote: {} pending events a torus, so that both execute the same number of events a tick",
             raised_population()
         ),
+        "rounds: how many, and between what the middle half of their ratios lies".to_owned(),
     ]
 }
 
@@ -63,71 +56,77 @@ fn raised_population() -> u64 {
     (POPULATION * (MEAN_DELAY + REMOTE * REMOTE_DELAY) / MEAN_DELAY).round() as u64
 }
 
-fn round(bench: &Bench) -> Result<Round, CommandError> {
-    let window = Duration::from_millis(bench.pick(100, 1500));
-    let warm_up = Duration::from_millis(bench.pick(50, 500));
-    let watch = |runs: &[&Run], warm_up| rate(bench, runs, warm_up, window);
-    let single = || bench.workshop.start(&["--tori", "1"]);
-    let alone = watch(&[&single()?], warm_up)?;
-    let unbraided = {
-        let (a, b, c) = (single()?, single()?, single()?);
-        watch(&[&a, &b, &c], warm_up)?
+/// Starts all contestants and lets them take turns.
+fn contest(bench: &Bench, rounds: usize) -> Result<Rounds, CommandError> {
+    bench.progress("braided and unbraided workers");
+    let (population, remote) = (
+        format!("population={}", raised_population()),
+        format!("remote={REMOTE}"),
+    );
+    let distant = start(bench, &["-p", &population, "-p", &remote])?;
+    let braided = start(bench, &[])?;
+    let single = || start(bench, &["--tori", "1"]);
+    let (a, b, c) = (single()?, single()?, single()?);
+    let turn = Turn {
+        settle: Duration::from_millis(bench.pick(30, 100)),
+        length: Length::Time(Duration::from_millis(bench.pick(60, 500))),
     };
-    let braided = watch(&[&bench.workshop.start(&[])?], warm_up)?;
-    let remote = {
-        let (population, remote) = (
-            format!("population={}", raised_population()),
-            format!("remote={REMOTE}"),
-        );
-        let run = bench.workshop.start(&["-p", &population, "-p", &remote])?;
-        // Until remote events arrive as evenly as they leave.
-        watch(&[&run], 2 * warm_up)?
-    };
-    Ok(Round {
-        alone,
-        unbraided,
-        braided,
-        remote,
-    })
+    let contestants =
+        [vec![&a], vec![&a, &b, &c], vec![&braided], vec![&distant]].map(|runs| Contestant { runs, turn });
+    take_turns(bench, "braided and unbraided workers", &contestants, rounds)
 }
 
-fn figures(rounds: &[Round]) -> Vec<Figure> {
-    let of = |value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
-    let aggregate = |name: &str, value| Figure::new(name, of(value), "events/s");
-    let per_tick = |name: &str, value| Figure::new(name, of(value), "events/tick");
-    let cpu = |name: &str, value| Figure::new(name, of(value), "ns");
+/// Starts a run and freezes it once it has come into its stride: remote events arrive as evenly as they leave.
+fn start(bench: &Bench, options: &[&str]) -> Result<Run, CommandError> {
+    let run = bench.workshop.start(options)?;
+    bench.interrupt.pass(Duration::from_millis(bench.pick(50, 700)))?;
+    run.freeze()?;
+    Ok(run)
+}
+
+fn figures(rounds: &Rounds) -> Vec<Figure> {
+    let speed = |rate: &Rate| rate.events_per_s;
+    let cpu = |rate: &Rate| rate.cpu_ns_per_event;
+    let aggregate = |name: &str, at| Figure::new(name, median(rounds.each(at, speed)), "events/s");
+    let per_tick = |name: &str, at| {
+        let value = median(rounds.each(at, |rate| rate.events_per_tick));
+        Figure::new(name, value, "events/tick")
+    };
+    let cpu_of = |name: &str, at, to, against| {
+        Figure::new(name, median(rounds.each(at, cpu)), "ns").against_in_rounds(
+            against,
+            rounds.ratios(at, to, cpu),
+            None,
+        )
+    };
     vec![
-        aggregate("three braided workers", |round| round.braided.events_per_s)
-            .against(
+        aggregate("three braided workers", BRAIDED)
+            .against_in_rounds(
                 "the same three unbraided",
-                of(|round| round.braided.events_per_s / round.unbraided.events_per_s),
+                rounds.ratios(BRAIDED, UNBRAIDED, speed),
                 Some(Target::AtLeast(0.95)),
             )
-            .against(
-                "one worker alone",
-                of(|round| round.braided.events_per_s / round.alone.events_per_s),
-                None,
-            ),
-        aggregate("the same three unbraided", |round| round.unbraided.events_per_s),
-        aggregate("one worker alone", |round| round.alone.events_per_s),
-        aggregate("three braided, 10 % remote", |round| round.remote.events_per_s).against(
+            .against_in_rounds("one worker alone", rounds.ratios(BRAIDED, ALONE, speed), None),
+        aggregate("the same three unbraided", UNBRAIDED),
+        aggregate("one worker alone", ALONE),
+        aggregate("three braided, 10 % remote", DISTANT).against_in_rounds(
             "three braided workers",
-            of(|round| round.remote.events_per_s / round.braided.events_per_s),
+            rounds.ratios(DISTANT, BRAIDED, speed),
             Some(Target::AtLeast(0.8)),
         ),
-        per_tick("three braided workers, per torus", |round| {
-            round.braided.events_per_tick
-        }),
-        per_tick("three braided, 10 % remote, per torus", |round| {
-            round.remote.events_per_tick
-        }),
-        cpu("processor time per event, braided", |round| {
-            round.braided.cpu_ns_per_event
-        })
-        .against(
+        per_tick("three braided workers, per torus", BRAIDED),
+        per_tick("three braided, 10 % remote, per torus", DISTANT),
+        cpu_of(
+            "processor time per event, braided",
+            BRAIDED,
+            UNBRAIDED,
             "unbraided",
-            of(|round| round.braided.cpu_ns_per_event / round.unbraided.cpu_ns_per_event),
-            None,
+        ),
+        cpu_of(
+            "processor time per event, 10 % remote",
+            DISTANT,
+            BRAIDED,
+            "braided",
         ),
     ]
 }

@@ -1,17 +1,24 @@
 //! Memory: resident bytes of every process over a long run, its speed at the end against the beginning, and what
 //! configurations take.
+//!
+//! The beginning and the end of a long run lie far apart, and the machine is another one by then. So before its last tenth
+//! the run is frozen, and another one like it is started: the two then take turns, one in its last tenth, the other in its
+//! first.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use braid_bench_baselines::figure::{Figure, Target};
+use braid_bench_baselines::rounds::median;
 use shm_layout::control::RunState;
 use shm_layout::layout::Layout;
+use shm_layout::torus::TORI;
 
 use super::Bench;
 use super::plots::Plot;
 use super::report::Section;
 use super::runs::Run;
-use super::sampling::cpu_ns;
+use super::sampling::{Length, Rate, Turn};
+use super::turns::{Contestant, Rounds};
 use crate::error::CommandError;
 
 /// How often a long run is looked at.
@@ -20,6 +27,11 @@ const LOOK: Duration = Duration::from_millis(50);
 const SLACK: f64 = 65_536.0;
 /// What a container's /dev/shm holds by default.
 const SHM_BYTES: f64 = (64 << 20) as f64;
+
+/// Intervals of a turn.
+const TURN: u64 = 6;
+/// Intervals that a turn may take beyond that: before it counts, and until the run is frozen.
+const RESERVE: u64 = 6;
 
 /// A configuration: its name, and the options that make it.
 type Configuration = (&'static str, &'static [&'static str]);
@@ -35,13 +47,10 @@ const CONFIGURATIONS: [Configuration; 6] = [
 
 /// A look at a run.
 struct Look {
-    at: Instant,
     /// Events executed by all tori.
     events: u64,
     /// Boundary of the slowest torus.
     boundary: u64,
-    /// Processor time of all workers.
-    cpu_ns: u64,
     /// Resident bytes by process.
     resident: Vec<u64>,
 }
@@ -49,24 +58,23 @@ struct Look {
 /// Measures it.
 pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
     let long: &[&str] = bench.pick(
-        &["--until", "15000", "--interval", "20", "-p", "population=8192"],
+        &["--until", "300000", "-p", "population=8192"],
         &["--until", "1000000"],
     );
-    let mut section = Section::new(
-        "memory",
-        vec![format!(
-            "phold to its end with `{}`; resident memory as the kernel counts it page by page",
-            long.join(" ")
-        )],
-    );
+    let mut section = Section::new("memory", settings(long));
     bench.progress(&format!("a run with {}", long.join(" ")));
     let run = bench.workshop.start(long)?;
     let names: Vec<String> = run.processes().into_iter().map(|(name, _)| name).collect();
-    let looks = follow(bench, &run)?;
+    let mut following = Following::of(bench, &run);
+    following.up_to(last_interval(&run) * 9 / 10)?;
+    let rounds = compare_with_beginning(bench, long, &mut following)?;
+    run.thaw()?;
+    following.up_to(u64::MAX)?;
+    let looks = following.looks;
     let touched = touched(&run, &looks);
     drop(run);
     section.figures.extend(flatness(&names, &looks, touched));
-    section.figures.extend(steadiness(&looks[touched..]));
+    section.figures.extend(steadiness(&rounds));
     section.plots.push(plot(&names, &looks));
     for configuration in CONFIGURATIONS.iter().take(bench.pick(2, CONFIGURATIONS.len())) {
         bench.progress(&format!("memory of {}", configuration.0));
@@ -75,24 +83,103 @@ pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
     Ok(section)
 }
 
-/// Looks at a run until it is over.
-fn follow(bench: &Bench, run: &Run) -> Result<Vec<Look>, CommandError> {
-    let processes = run.processes();
-    let mut looks: Vec<Look> = Vec::new();
-    loop {
-        if let Some(look) = look(run, &processes)
-            && looks.last().is_none_or(|last| last.boundary < look.boundary)
-        {
-            looks.push(look);
+fn settings(long: &[&str]) -> Vec<String> {
+    vec![
+        format!(
+            "phold to its end with `{}`; resident memory as the kernel counts it page by page",
+            long.join(" ")
+        ),
+        "speed: its last tenth in turns with the beginning of another run like it, one of them frozen"
+            .to_owned(),
+    ]
+}
+
+/// Whole intervals of a run that ends by itself.
+fn last_interval(run: &Run) -> u64 {
+    let config = run.config();
+    config.until.unwrap_or(0) / config.interval
+}
+
+/// Lets a run that has come to its last tenth, and another one that begins, take turns for as long as it lasts.
+fn compare_with_beginning(
+    bench: &Bench,
+    options: &[&str],
+    following: &mut Following<'_>,
+) -> Result<Rounds, CommandError> {
+    let long = following.run;
+    long.freeze()?;
+    bench.progress("another one, until all of its memory has been touched");
+    let other = bench.workshop.start(options)?;
+    let mut beginning = Following::of(bench, &other);
+    beginning.up_to(all_touched(&other))?;
+    let turn = Turn {
+        settle: Duration::from_millis(bench.pick(5, 20)),
+        length: Length::Intervals(bench.pick(2, TURN)),
+    };
+    let contestants = [long, &other].map(|run| Contestant {
+        runs: vec![run],
+        turn,
+    });
+    let mut rounds = Rounds::begin(&contestants)?;
+    while following.boundary() + bench.pick(2, TURN) + RESERVE <= last_interval(long) {
+        bench.progress(&format!(
+            "its interval {} of {}",
+            following.boundary(),
+            last_interval(long)
+        ));
+        rounds.play(bench, &contestants)?;
+        following.look();
+    }
+    Ok(rounds)
+}
+
+/// A run that is looked at while it goes on.
+struct Following<'r> {
+    bench: &'r Bench,
+    run: &'r Run,
+    processes: Vec<(String, u32)>,
+    looks: Vec<Look>,
+}
+
+impl<'r> Following<'r> {
+    fn of(bench: &'r Bench, run: &'r Run) -> Following<'r> {
+        Following {
+            bench,
+            run,
+            processes: run.processes(),
+            looks: Vec::new(),
         }
-        match run.views().control.run_state() {
-            Some(RunState::Finished) if looks.len() >= 2 => return Ok(looks),
-            Some(RunState::Finished | RunState::Failed | RunState::Stopped) => {
-                return Err(CommandError::Failed(
-                    "the run was over before its memory could be followed".to_owned(),
-                ));
+    }
+
+    /// The boundary that its slowest torus had reached at the last look.
+    fn boundary(&self) -> u64 {
+        self.looks.last().map_or(0, |look| look.boundary)
+    }
+
+    /// Looks once; what has not gone on is not looked at again.
+    fn look(&mut self) {
+        let look = look(self.run, &self.processes);
+        let boundary = self.boundary();
+        self.looks
+            .extend(look.filter(|look| self.looks.is_empty() || look.boundary > boundary));
+    }
+
+    /// Looks until it has reached this boundary, or until it is over, if that is `u64::MAX`.
+    fn up_to(&mut self, boundary: u64) -> Result<(), CommandError> {
+        loop {
+            self.look();
+            if self.boundary() >= boundary {
+                return Ok(());
             }
-            _ => bench.interrupt.pass(bench.pick(LOOK / 10, LOOK))?,
+            match self.run.views().control.run_state() {
+                Some(RunState::Finished) if boundary == u64::MAX && self.looks.len() >= 2 => return Ok(()),
+                Some(RunState::Finished | RunState::Failed | RunState::Stopped) => {
+                    return Err(CommandError::Failed(
+                        "the run was over before its memory could be followed".to_owned(),
+                    ));
+                }
+                _ => self.bench.interrupt.pass(self.bench.pick(LOOK / 10, LOOK))?,
+            }
         }
     }
 }
@@ -108,10 +195,8 @@ fn look(run: &Run, processes: &[(String, u32)]) -> Option<Look> {
     let frames = frames?;
     let resident: Option<Vec<u64>> = processes.iter().map(|(_, pid)| resident_bytes(*pid)).collect();
     Some(Look {
-        at: Instant::now(),
         events: frames.iter().map(|frame| frame.events()).sum(),
         boundary: frames.iter().map(|frame| frame.interval() + 1).min().unwrap_or(0),
-        cpu_ns: processes.iter().skip(1).map(|(_, pid)| cpu_ns(*pid)).sum(),
         resident: resident?,
     })
 }
@@ -125,15 +210,20 @@ fn resident_bytes(pid: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The first look at which every page of the configuration has been touched: rings and logs have come round, and both
-/// slots of checkpoints and mirrors have been written. The last look if there is none.
+/// The boundary from which on every page of the configuration has been touched: both slots of checkpoints and mirrors have
+/// been written, and every slot of the rings and logs has held a frame with a projection. One in three has one, so that
+/// takes three rounds, and L intervals more until it is logged. Half of the run if it is short.
+fn all_touched(run: &Run) -> u64 {
+    let config = run.config();
+    let rounds = TORI as u64 * u64::from(config.capacity.frames) + 2 * u64::from(config.lag);
+    rounds.min(last_interval(run) / 2)
+}
+
+/// The first look from there on; one follows.
 fn touched(run: &Run, looks: &[Look]) -> usize {
-    let rounds = 2 * u64::from(run.config().capacity.frames);
-    let last = looks.last().map_or(0, |look| look.boundary);
-    let from = rounds.min(last / 2);
     looks
         .iter()
-        .position(|look| look.boundary >= from)
+        .position(|look| look.boundary >= all_touched(run))
         .unwrap_or(0)
         .min(looks.len().saturating_sub(2))
 }
@@ -164,30 +254,26 @@ fn flatness(names: &[String], looks: &[Look], touched: usize) -> Vec<Figure> {
     figures
 }
 
-/// The first tenth against the last tenth of the looks.
-fn steadiness(looks: &[Look]) -> Vec<Figure> {
-    let tenth = (looks.len() / 10).max(1);
-    let (first, last) = (&looks[..=tenth], &looks[looks.len() - 1 - tenth..]);
-    let per_s = |looks: &[Look]| {
-        let (begin, end) = (&looks[0], &looks[looks.len() - 1]);
-        (end.events - begin.events) as f64 / (end.at - begin.at).as_secs_f64().max(1e-9)
-    };
-    let per_cpu_s = |looks: &[Look]| {
-        let (begin, end) = (&looks[0], &looks[looks.len() - 1]);
-        (end.events - begin.events) as f64 * 1e9 / end.cpu_ns.saturating_sub(begin.cpu_ns).max(1) as f64
+/// The long run in its last tenth against the other one in its first.
+fn steadiness(rounds: &Rounds) -> Vec<Figure> {
+    let figure = |name: &str, value: fn(&Rate) -> f64, target| {
+        Figure::new(name, median(rounds.each(0, value)), "events/s").against_in_rounds(
+            "the first tenth",
+            rounds.ratios(0, 1, value),
+            target,
+        )
     };
     vec![
-        Figure::new("events per second in the last tenth", per_s(last), "events/s").against(
-            "the first tenth",
-            per_s(last) / per_s(first),
+        figure(
+            "events per second in the last tenth",
+            |rate| rate.events_per_s,
             Some(Target::AtLeast(0.97)),
         ),
-        Figure::new(
+        figure(
             "events per second of processor time, last tenth",
-            per_cpu_s(last),
-            "events/s",
-        )
-        .against("the first tenth", per_cpu_s(last) / per_cpu_s(first), None),
+            |rate| 1e9 / rate.cpu_ns_per_event,
+            None,
+        ),
     ]
 }
 
@@ -248,13 +334,10 @@ fn by_configuration(bench: &Bench, (name, options): &Configuration) -> Result<Ve
 mod tests {
     use super::*;
 
-    fn look(seconds: u64, events: u64, resident: u64) -> Look {
-        static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    fn look(boundary: u64, events: u64, resident: u64) -> Look {
         Look {
-            at: *BEGIN.get_or_init(Instant::now) + Duration::from_secs(seconds),
             events,
-            boundary: seconds,
-            cpu_ns: seconds * 1_000_000_000,
+            boundary,
             resident: vec![resident],
         }
     }
@@ -274,16 +357,6 @@ mod tests {
             !flatness(&["worker A".to_owned()], &[look(0, 0, 0), look(1, 1, 70_000)], 0)[0]
                 .meets_its_targets()
         );
-    }
-
-    #[test]
-    fn a_run_that_slows_down_is_seen() {
-        let looks: Vec<Look> = (0..=20)
-            .map(|s| look(s, if s <= 10 { 100 * s } else { 1000 + 90 * (s - 10) }, 0))
-            .collect();
-        let figures = steadiness(&looks);
-        assert!((figures[0].ratios[0].value - 0.9).abs() < 1e-9, "{figures:?}");
-        assert!(!figures[0].meets_its_targets());
     }
 
     #[test]

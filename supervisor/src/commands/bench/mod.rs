@@ -7,6 +7,7 @@
 mod braid;
 mod comparators;
 mod exchange;
+pub mod guard;
 mod interrupt;
 mod kernel;
 mod machine;
@@ -18,6 +19,7 @@ mod ring;
 mod runs;
 mod sampling;
 mod sweep;
+mod turns;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The report: sections of figures, as tables for people and as JSON for programs.
 
-use braid_bench_baselines::figure::{Figure, Ratio, Target};
+use braid_bench_baselines::figure::{Figure, Ratio, Scatter, Target};
 use serde_json::{Value, json};
 
 use super::machine::Machine;
@@ -47,7 +47,7 @@ impl Section {
 
     /// The section as a person reads it.
     pub fn table(&self) -> String {
-        let titles = ["WHAT", "FIGURE", "AGAINST", "RATIO", "TARGET", "MET"];
+        let titles = ["WHAT", "FIGURE", "AGAINST", "RATIO", "ROUNDS", "TARGET", "MET"];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
         rows.extend(self.figures.iter().flat_map(rows_of));
         let mut text = format!("\n{}\n", self.name);
@@ -133,6 +133,7 @@ fn rows_of(figure: &Figure) -> Vec<Vec<String>> {
             value,
             ratio.to.to_owned(),
             format!("{:.3}", ratio.value),
+            ratio.scatter.map_or_else(String::new, scatter_in_words),
             target,
             met.to_owned(),
         ]
@@ -145,6 +146,12 @@ fn in_words(target: Target) -> String {
         Target::AtMost(bound) => format!("at most {bound}"),
         Target::AtLeast(bound) => format!("at least {bound}"),
     }
+}
+
+/// How many rounds, and between what the middle half of them lies.
+fn scatter_in_words(scatter: Scatter) -> String {
+    let [low, high] = scatter.quartiles;
+    format!("{}: {low:.3} to {high:.3}", scatter.rounds)
 }
 
 /// A value with its unit, as a person reads it.
@@ -188,7 +195,14 @@ fn ratio_json(ratio: &Ratio) -> Value {
         Target::AtMost(bound) => json!({ "at_most": bound }),
         Target::AtLeast(bound) => json!({ "at_least": bound }),
     });
-    json!({ "to": ratio.to, "value": ratio.value, "target": target, "met": met(ratio) })
+    json!({
+        "to": ratio.to,
+        "value": ratio.value,
+        "target": target,
+        "met": met(ratio),
+        "rounds": ratio.scatter.map(|scatter| scatter.rounds),
+        "quartiles": ratio.scatter.map(|scatter| scatter.quartiles),
+    })
 }
 
 #[cfg(test)]
@@ -198,7 +212,7 @@ mod tests {
     fn section() -> Section {
         let figure = Figure::new("strand", 2.5, "ns")
             .against("floor", 0.9, Some(Target::AtLeast(0.8)))
-            .against("pipe", 7.0, None);
+            .against_in_rounds("pipe", vec![6.0, 7.0, 9.0], None);
         Section {
             figures: vec![figure, Figure::new("floor", 2_250_000.0, "ns")],
             ..Section::new("ring", vec!["two processes".into()])
@@ -218,7 +232,7 @@ mod tests {
                 "strand", "2.50", "ns", "floor", "0.900", "at", "least", "0.8", "yes"
             ]
         );
-        assert_eq!(lines[5], ["pipe", "7.000"]);
+        assert_eq!(lines[5], ["pipe", "7.000", "3:", "6.500", "to", "8.000"]);
         assert_eq!(lines[6], ["floor", "2.25", "ms"]);
     }
 
@@ -230,7 +244,13 @@ mod tests {
             (&ratio["met"], &ratio["target"]["at_least"]),
             (&json!(true), &json!(0.8))
         );
-        assert!(json["figures"][0]["ratios"][1]["met"].is_null());
+        assert!(ratio["rounds"].is_null());
+        let other = &json["figures"][0]["ratios"][1];
+        assert!(other["met"].is_null());
+        assert_eq!(
+            (&other["rounds"], &other["quartiles"]),
+            (&json!(3), &json!([6.5, 8.0]))
+        );
     }
 
     #[test]

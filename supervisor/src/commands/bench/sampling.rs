@@ -15,6 +15,24 @@ const LOOK: Duration = Duration::from_micros(300);
 /// A torus that commits nothing for so long does not run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long is measured: from a torus's first frame after the settling time to a later one.
+#[derive(Clone, Copy, Debug)]
+pub enum Length {
+    /// To the first frame after this time.
+    Time(Duration),
+    /// To the frame that closes so many further intervals.
+    Intervals(u64),
+}
+
+/// How runs are watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// What goes by before anything counts: caches fill, and what waited while the runs were frozen is done.
+    pub settle: Duration,
+    /// What counts.
+    pub length: Length,
+}
+
 /// What a torus did between two of its frames.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
@@ -95,15 +113,19 @@ pub fn cpu_ns(pid: u32) -> u64 {
     })
 }
 
-/// Waits for the next frame of each.
-fn marks(bench: &Bench, places: &[Place<'_>]) -> Result<Vec<Mark>, CommandError> {
-    let heads: Vec<u64> = places.iter().map(|place| head(*place)).collect();
+/// The number of the frame after the newest one of each.
+fn next(places: &[Place<'_>]) -> Vec<u64> {
+    places.iter().map(|place| head(*place) + 1).collect()
+}
+
+/// Waits until each has committed so many frames.
+fn marks(bench: &Bench, places: &[Place<'_>], goals: &[u64]) -> Result<Vec<Mark>, CommandError> {
     let mut found: Vec<Option<Mark>> = vec![None; places.len()];
     let begin = Instant::now();
     loop {
         bench.interrupt.check()?;
-        for ((place, before), found) in places.iter().zip(&heads).zip(&mut found) {
-            if found.is_none() && head(*place) > *before {
+        for ((place, goal), found) in places.iter().zip(goals).zip(&mut found) {
+            if found.is_none() && head(*place) >= *goal {
                 *found = mark(*place);
             }
         }
@@ -112,7 +134,7 @@ fn marks(bench: &Bench, places: &[Place<'_>]) -> Result<Vec<Mark>, CommandError>
         }
         if begin.elapsed() > PATIENCE {
             return Err(CommandError::Failed(format!(
-                "a torus of a measured run commits nothing within {} s",
+                "a torus of a measured run does not commit what is waited for within {} s",
                 PATIENCE.as_secs()
             )));
         }
@@ -120,16 +142,22 @@ fn marks(bench: &Bench, places: &[Place<'_>]) -> Result<Vec<Mark>, CommandError>
     }
 }
 
-/// Lets the runs warm up and watches them for a while, all at once.
-pub fn rate(bench: &Bench, runs: &[&Run], warm_up: Duration, window: Duration) -> Result<Rate, CommandError> {
+/// Watches runs that are at work, all at once.
+pub fn rate(bench: &Bench, runs: &[&Run], turn: Turn) -> Result<Rate, CommandError> {
     let places: Vec<Place<'_>> = runs
         .iter()
         .flat_map(|run| run.tori().iter().map(|torus| (*run, *torus)))
         .collect();
-    bench.interrupt.pass(warm_up)?;
-    let before = marks(bench, &places)?;
-    bench.interrupt.pass(window)?;
-    let after = marks(bench, &places)?;
+    bench.interrupt.pass(turn.settle)?;
+    let before = marks(bench, &places, &next(&places))?;
+    let goals = match turn.length {
+        Length::Time(time) => {
+            bench.interrupt.pass(time)?;
+            next(&places)
+        }
+        Length::Intervals(count) => before.iter().map(|mark| mark.head + count).collect(),
+    };
+    let after = marks(bench, &places, &goals)?;
     let progress: Vec<Progress> = before
         .iter()
         .zip(&after)

@@ -2,11 +2,12 @@
 //!
 //! Convergence is measured in one process with `heat`: torus A begins with all the heat, evenly, the others with none, and
 //! the faces are left to the coupling. Virtual time does not depend on the machine, so one run is enough. The cost is
-//! measured on real runs of `phold`, each in relation to the default's in the same round.
+//! measured on real runs of `phold`, each in turns with one of the default configuration that lives through the sweep.
 
 use std::time::Duration;
 
 use braid_bench_baselines::figure::Figure;
+use braid_bench_baselines::rounds::median;
 use shm_layout::torus::Torus;
 use torus_worker::in_process::InProcess;
 use torus_worker::models::Heat;
@@ -14,7 +15,9 @@ use torus_worker::models::Heat;
 use super::Bench;
 use super::plots::Plot;
 use super::report::Section;
-use super::sampling::rate;
+use super::runs::Run;
+use super::sampling::{Length, Turn};
+use super::turns::{Contestant, Rounds, take_turns};
 use crate::error::CommandError;
 
 /// The default, which the others are compared with.
@@ -36,27 +39,52 @@ struct Point {
     ticks: f64,
     /// Aggregate events per second.
     events_per_s: f64,
+    /// The same in relation to the default configuration's, by round.
+    speed: Vec<f64>,
 }
 
 /// Measures it, and draws it.
 pub fn measure(bench: &Bench, section: &mut Section) -> Result<(), CommandError> {
     let intervals = bench.pick(vec![100, 1000], vec![100, 300, 1000, 3000, 10_000]);
     let lags: Vec<u32> = bench.pick(vec![1, 2], vec![1, 2, 4, 8]);
+    let places: Vec<(u64, u32)> = lags
+        .iter()
+        .flat_map(|lag| intervals.iter().map(|interval| (*interval, *lag)))
+        .collect();
+    bench.progress("sweep: how fast the coupling converges");
+    let ticks = convergences(bench, &places)?;
+    let default = start(bench, DEFAULT)?;
     let mut points = Vec::new();
-    for lag in &lags {
-        for interval in &intervals {
-            bench.progress(&format!("sweep: k = {interval}, L = {lag}"));
-            points.push(Point {
-                interval: *interval,
-                lag: *lag,
-                ticks: convergence(bench, *interval, *lag)?,
-                events_per_s: throughput(bench, *interval, *lag)?,
-            });
-        }
+    for (place, ticks) in places.into_iter().zip(ticks) {
+        points.push(point(bench, place, ticks, &default)?);
     }
     section.figures.extend(figures(&points));
     section.plots.extend(plots(&points, &lags));
     Ok(())
+}
+
+/// [`convergence`] at each place. It is of no matter how long that takes, so all processors work at it.
+fn convergences(bench: &Bench, places: &[(u64, u32)]) -> Result<Vec<f64>, CommandError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = |first: usize| {
+        let own = places.iter().skip(first).step_by(threads);
+        own.map(|(interval, lag)| convergence(bench, *interval, *lag))
+            .collect::<Result<Vec<_>, CommandError>>()
+    };
+    let shares: Vec<Vec<f64>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || share(first)))
+            .collect();
+        let joined = workers.into_iter().map(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        joined.collect::<Result<_, CommandError>>()
+    })?;
+    Ok((0..places.len())
+        .map(|at| shares[at % threads][at / threads])
+        .collect())
 }
 
 /// Ticks of virtual time until the three faces have converged.
@@ -116,18 +144,44 @@ fn largest_difference(run: &InProcess<Heat>) -> i64 {
     differences.max().unwrap_or(0)
 }
 
-/// Events per second of three braided workers.
-fn throughput(bench: &Bench, interval: u64, lag: u32) -> Result<f64, CommandError> {
+/// Starts three braided workers and freezes them once they have come into their stride.
+fn start(bench: &Bench, (interval, lag): (u64, u32)) -> Result<Run, CommandError> {
     let (k, l) = (interval.to_string(), lag.to_string());
     let run = bench.workshop.start(&["--interval", &k, "--lag", &l])?;
-    let (warm_up, window) = (bench.pick(30, 300), bench.pick(60, 700));
-    let rate = rate(
-        bench,
-        &[&run],
-        Duration::from_millis(warm_up),
-        Duration::from_millis(window),
-    )?;
-    Ok(rate.events_per_s)
+    bench.interrupt.pass(Duration::from_millis(bench.pick(30, 300)))?;
+    run.freeze()?;
+    Ok(run)
+}
+
+fn point(
+    bench: &Bench,
+    (interval, lag): (u64, u32),
+    ticks: f64,
+    default: &Run,
+) -> Result<Point, CommandError> {
+    let what = format!("sweep: k = {interval}, L = {lag}");
+    let run = start(bench, (interval, lag))?;
+    let rounds = throughput(bench, &what, &run, default)?;
+    Ok(Point {
+        interval,
+        lag,
+        ticks,
+        events_per_s: median(rounds.each(0, |rate| rate.events_per_s)),
+        speed: rounds.ratios(0, 1, |rate| rate.events_per_s),
+    })
+}
+
+/// How fast a run is, and the default configuration's in turns with it.
+fn throughput(bench: &Bench, what: &str, run: &Run, default: &Run) -> Result<Rounds, CommandError> {
+    let turn = Turn {
+        settle: Duration::from_millis(bench.pick(20, 40)),
+        length: Length::Time(Duration::from_millis(bench.pick(40, 220))),
+    };
+    let contestants = [run, default].map(|run| Contestant {
+        runs: vec![run],
+        turn,
+    });
+    take_turns(bench, what, &contestants, bench.pick(1, 3))
 }
 
 fn figures(points: &[Point]) -> Vec<Figure> {
@@ -142,8 +196,8 @@ fn figures(points: &[Point]) -> Vec<Figure> {
         );
         if let Some(default) = default {
             ticks = ticks.against("k = 1000, L = 2", point.ticks / default.ticks, None);
-            speed = speed.against("k = 1000, L = 2", point.events_per_s / default.events_per_s, None);
         }
+        speed = speed.against_in_rounds("k = 1000, L = 2", point.speed.clone(), None);
         [ticks, speed]
     };
     points.iter().flat_map(pair).collect()
