@@ -112,6 +112,14 @@ impl Chunks {
         }
     }
 
+    /// Prefetches the chunk that is taken next, if it has been in use before: it may have left the caches since.
+    #[inline]
+    pub(super) fn prefetch_free(&self) {
+        if self.free != NONE {
+            self.prefetch(self.free);
+        }
+    }
+
     /// Stores an event at a position, which is chunk · 32 + index.
     #[inline(always)]
     pub(super) fn put(&mut self, position: u32, event: Packed) {

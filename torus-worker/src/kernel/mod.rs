@@ -130,6 +130,14 @@ impl<M: Model> Kernel<M> {
         self.state.schedule(event)
     }
 
+    /// Schedules events as [`Kernel::schedule`] does each of them.
+    ///
+    /// # Errors
+    /// As there, of the first one that does not fit.
+    pub fn schedule_all(&mut self, events: &[TimedEvent]) -> Result<(), KernelError> {
+        self.state.schedule_all(events)
+    }
+
     /// Begins an interval: empties the buffers of events for peers; what is emitted from now on arrives at
     /// `remote_floor` at the earliest, and comes back from the peers that are `refusing`, by torus.
     pub fn begin_interval(&mut self, remote_floor: u64, refusing: [bool; 3]) {

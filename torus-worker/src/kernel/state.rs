@@ -99,6 +99,18 @@ impl<C: bytemuck::Pod> State<C> {
         Ok(())
     }
 
+    /// Schedules events, one after the other until one does not fit. Where all do, they are checked together.
+    pub(super) fn schedule_all(&mut self, events: &[TimedEvent]) -> Result<(), KernelError> {
+        let (cells, times) = (self.cells.count(), self.last_time..=TIME_MAX);
+        let is_plain = |event: &TimedEvent| event.dst < cells && times.contains(&event.time);
+        let room = u64::from(self.capacity.pending).saturating_sub(self.pending());
+        if events.len() as u64 > room || !events.iter().all(is_plain) {
+            return events.iter().try_for_each(|event| self.schedule(*event));
+        }
+        self.wheel.schedule_all(events);
+        Ok(())
+    }
+
     /// Pending events, those included that wait for their process.
     pub(super) fn pending(&self) -> u64 {
         self.wheel.pending() + self.held.len() as u64

@@ -85,6 +85,19 @@ impl Wheel {
         self.push(time, event);
     }
 
+    /// Adds many events, each as [`Wheel::schedule`] does.
+    pub(super) fn schedule_all(&mut self, events: &[TimedEvent]) {
+        for event in events {
+            let time = event.time;
+            if time < self.base || time - self.base < SLOTS as u64 {
+                self.schedule(time, event.event());
+            } else {
+                self.pending += 1;
+                self.queue_far(time, event.event());
+            }
+        }
+    }
+
     /// Adds an event that was emitted at the tick being executed, which is `base`.
     #[inline(always)]
     pub(super) fn emit(&mut self, delay: u32, event: Packed) {
@@ -130,6 +143,11 @@ impl Wheel {
     #[cold]
     #[inline(never)]
     fn push_far(&mut self, time: u64, event: Event) {
+        self.queue_far(time, event);
+    }
+
+    #[inline(always)]
+    fn queue_far(&mut self, time: u64, event: Event) {
         let Event { dst, src, payload } = event;
         let byte = (63 - (time ^ self.base).leading_zeros()) / 8;
         let slot = (time >> (8 * byte)) as usize % SLOTS;
@@ -140,6 +158,7 @@ impl Wheel {
                 self.overflown = true;
                 return;
             };
+            self.chunks.prefetch_free();
             if level.is_occupied(slot) {
                 self.chunks.set_next(cursor / NEAR_ROOM, chunk);
             } else {
@@ -213,10 +232,14 @@ impl Wheel {
             } else {
                 FAR_ROOM
             };
+            // They were queued long ago and have left the caches since.
+            let next = self.chunks.next(chunk);
+            if chunk != last {
+                self.chunks.prefetch(next);
+            }
             let mut events = [TimedEvent::default(); FAR_ROOM as usize];
             let events = &mut events[..count as usize];
             events.copy_from_slice(self.chunks.far(chunk, count));
-            let next = self.chunks.next(chunk);
             self.chunks.give_back(chunk, chunk);
             self.pending -= u64::from(count);
             for &TimedEvent {

@@ -337,7 +337,7 @@ impl StrandRange<'_> {
         if count > self.most.min(strand.capacity() as u64) {
             return None;
         }
-        events.clear();
+        // What is in the buffer is overwritten: clearing it first would be another pass over it.
         events.resize(count as usize, bytemuck::Zeroable::zeroed());
         Some(strand.read(self.from, events))
     }

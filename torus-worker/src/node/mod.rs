@@ -271,10 +271,14 @@ impl<M: Model> Node<M> {
             }
         }
         self.violations = u64::from(corrected) + self.hold_constraints()?;
-        self.migrate(intake)?;
+        let migrates = self.migrate(intake)?;
         for peer in self.torus.peers(self.tori) {
-            let events = intake.events[peer.index()].iter();
-            for event in events.filter(|event| !migrate::is_record(event)) {
+            let events = intake.events[peer.index()];
+            if !migrates && self.migrations.is_idle() {
+                self.kernel.schedule_all(events)?;
+                continue;
+            }
+            for event in events.iter().filter(|event| !migrate::is_record(event)) {
                 self.deliver(*event)?;
             }
         }

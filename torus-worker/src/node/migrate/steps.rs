@@ -17,10 +17,12 @@ impl<M: Model> Node<M> {
     }
 
     /// All that this boundary has to do with migrations. The events of the intake come after it, through
-    /// [`Node::deliver`].
-    pub(in super::super) fn migrate(&mut self, intake: &Intake<'_>) -> Result<(), NodeError> {
-        let records = intake.events.iter().copied().flatten();
-        let records: Vec<_> = records.copied().filter(is_record).collect();
+    /// [`Node::deliver`]. Returns whether there are records among them.
+    pub(in super::super) fn migrate(&mut self, intake: &Intake<'_>) -> Result<bool, NodeError> {
+        let events = intake.events.iter().copied();
+        let mut records = Vec::new();
+        events.for_each(|events| records.extend(events.iter().copied().filter(is_record)));
+        let any = !records.is_empty();
         let messages = Messages::read(self.torus, records).map_err(|what| self.foreign(what))?;
         let mut moves = self.install(messages.arrivals)?;
         moves.extend(messages.moved);
@@ -30,7 +32,8 @@ impl<M: Model> Node<M> {
         self.redirect(&moves);
         self.release_held()?;
         self.grant(&messages.requests)?;
-        self.balance(intake)
+        self.balance(intake)?;
+        Ok(any)
     }
 
     /// The edges and forwards of this torus that led to an old place lead to the new one.

@@ -92,7 +92,7 @@ impl Migrations {
     }
 
     /// Whether no event needs to be looked at: nothing is reserved and nothing forwards.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in super::super) fn is_idle(&self) -> bool {
         self.reserved.is_empty() && self.forwards.is_empty()
     }
 
