@@ -1,4 +1,4 @@
-//! Checkpoint slots: two places for a torus's packed state, one of which always holds a whole one.
+//! Checkpoint slots: places for a torus's packed state, one of which always holds a whole one.
 //!
 //! A slot is a [`SlotHeader`] and the data. Its boundary word, stored last, publishes it; 0 means
 //! empty (boundary 0 is the configuration itself and is never stored). Overwriting a slot starts with storing 0. The
@@ -16,12 +16,16 @@ use std::ops::Range;
 
 pub use super::slot_header::SlotHeader;
 
-/// Slots per owner: the newest checkpoint and the place for the next.
-pub const SLOTS: usize = 2;
+/// Slots for a torus's own checkpoints: the newest that its peers mirror, the newest of all, and the place for the next.
+pub const OWN_SLOTS: usize = 3;
+/// Slots for a peer's mirrors: the newest verified copy and the place for the next.
+pub const MIRROR_SLOTS: usize = 2;
 
 const BOUNDARY: usize = 0;
 /// Words that are copied or hashed at a time: they stay in the first-level cache.
 const PIECE_WORDS: usize = 512;
+/// Words of a cache line. The data of a slot begins with one: slots are page-aligned, and their headers whole lines.
+const LINE_WORDS: usize = 8;
 
 /// The data of a slot is not, or no longer, the checkpoint that its header announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,11 +35,11 @@ const PIECE_WORDS: usize = 512;
 pub struct Torn {
     /// The boundary that the header named.
     pub boundary: u64,
-    /// The slot, 0 or 1.
+    /// The slot, from 0 on.
     pub slot: usize,
 }
 
-/// The writing end of two slots.
+/// The writing end of slots.
 #[derive(Debug)]
 pub struct SlotsWriter<'s> {
     words: Own<'s>,
@@ -43,9 +47,9 @@ pub struct SlotsWriter<'s> {
 }
 
 impl<'s> SlotsWriter<'s> {
-    /// Two slots of `slot_words` words each, header included, in `words`.
+    /// As many slots of `slot_words` words each, header included, as `words` have room for.
     pub fn new(words: Own<'s>, slot_words: usize) -> Self {
-        debug_assert!(slot_words >= SLOT_HEADER_WORDS && words.len() >= SLOTS * slot_words);
+        debug_assert!(slot_words >= SLOT_HEADER_WORDS);
         Self { words, slot_words }
     }
 
@@ -64,7 +68,7 @@ impl<'s> SlotsWriter<'s> {
 
     /// Empties every slot that holds a checkpoint later than `boundary`, or none that is whole.
     pub fn drop_after(&self, boundary: u64) {
-        for slot in 0..SLOTS {
+        for slot in 0..self.reader().slots() {
             let kept = self
                 .reader()
                 .header(slot)
@@ -89,7 +93,22 @@ impl<'s> SlotsWriter<'s> {
             .write(slot * self.slot_words + SLOT_HEADER_WORDS + offset, data);
     }
 
-    /// Copies data words `range` of slot `from_slot` of another pair into the same place of invalidated slot `slot`. The copy
+    /// Empties slot `slot`, and writes a checkpoint into it as it is being made.
+    pub fn begin(&self, slot: usize) -> SlotStream<'_, 's> {
+        self.invalidate(slot);
+        // The stores of the stream would keep no order with the emptying.
+        self.words.settle();
+        SlotStream {
+            slots: self,
+            slot,
+            piece: [0; PIECE_WORDS],
+            filled: 0,
+            written: 0,
+            hasher: hash::WordHasher::new(),
+        }
+    }
+
+    /// Copies data words `range` of slot `from_slot` of another owner into the same place of invalidated slot `slot`. The copy
     /// counts only if it hashes to what the original's header says ([`SlotsReader::hash`]).
     ///
     /// # Panics
@@ -120,7 +139,86 @@ impl<'s> SlotsWriter<'s> {
     }
 }
 
-/// A reading end of two slots.
+/// A checkpoint on its way into a slot: the words are hashed and written piece by piece while they are in the first-level
+/// cache, and they bypass the caches, which belong to whoever is being packed. What has been written when its maker dies is
+/// in an empty slot.
+pub struct SlotStream<'w, 's> {
+    slots: &'w SlotsWriter<'s>,
+    slot: usize,
+    piece: [u64; PIECE_WORDS],
+    /// Words in the piece, and words in the slot.
+    filled: usize,
+    written: usize,
+    hasher: hash::WordHasher,
+}
+
+impl SlotStream<'_, '_> {
+    /// Appends words.
+    ///
+    /// # Panics
+    /// If the data does not fit: the writer compares with [`SlotsWriter::data_capacity`] first.
+    #[inline]
+    pub fn put(&mut self, mut words: &[u64]) {
+        while !words.is_empty() {
+            let (now, later) = words.split_at(words.len().min(PIECE_WORDS - self.filled));
+            self.piece[self.filled..][..now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            if self.filled == PIECE_WORDS {
+                self.flush();
+            }
+            words = later;
+        }
+    }
+
+    /// Appends so many words, at most 504, which the caller sets.
+    #[inline]
+    pub fn room(&mut self, words: usize) -> &mut [u64] {
+        if self.filled + words > PIECE_WORDS {
+            self.flush();
+        }
+        let start = self.filled;
+        self.filled += words;
+        &mut self.piece[start..][..words]
+    }
+
+    /// Writes what has been put so far, but for words that do not fill a cache line yet: half a line that bypasses the
+    /// caches is as dear as a whole one.
+    pub fn flush(&mut self) {
+        let whole = self.filled / LINE_WORDS * LINE_WORDS;
+        self.write(whole);
+        self.piece.copy_within(whole..self.filled, 0);
+        self.filled -= whole;
+    }
+
+    fn write(&mut self, count: usize) {
+        assert!(
+            self.written + count <= self.slots.data_capacity(),
+            "{} words beyond the slot",
+            self.written + count
+        );
+        let words = &self.piece[..count];
+        self.hasher.update(words);
+        let start = self.slot * self.slots.slot_words + SLOT_HEADER_WORDS + self.written;
+        self.slots.words.write_past_caches(start, words);
+        self.written += count;
+    }
+
+    /// Writes the rest. Returns the number of words and their hash, as [`SlotHeader`] names them.
+    pub fn finish(mut self) -> (usize, u64) {
+        self.write(self.filled);
+        // Before the slot is published.
+        self.slots.words.settle();
+        (self.written, self.hasher.finish())
+    }
+}
+
+impl std::fmt::Debug for SlotStream<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SlotStream({} words into slot {})", self.written, self.slot)
+    }
+}
+
+/// A reading end of slots.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotsReader<'s> {
     words: View<'s>,
@@ -128,10 +226,20 @@ pub struct SlotsReader<'s> {
 }
 
 impl<'s> SlotsReader<'s> {
-    /// Two slots of `slot_words` words each, header included, in `words`.
+    /// As many slots of `slot_words` words each, header included, as `words` have room for.
     pub fn new(words: View<'s>, slot_words: usize) -> Self {
-        debug_assert!(slot_words >= SLOT_HEADER_WORDS && words.len() >= SLOTS * slot_words);
+        debug_assert!(slot_words >= SLOT_HEADER_WORDS);
         Self { words, slot_words }
+    }
+
+    /// How many slots there are.
+    pub fn slots(&self) -> usize {
+        self.words.len() / self.slot_words
+    }
+
+    /// The verified headers of all slots that have one, with their slots.
+    pub fn headers(self) -> impl Iterator<Item = (usize, SlotHeader)> {
+        (0..self.slots()).filter_map(move |slot| Some((slot, self.header(slot)?)))
     }
 
     /// Words of data that fit into a slot.
@@ -217,8 +325,6 @@ impl<'s> SlotsReader<'s> {
 
     /// The slot with the newest verified header, and that header.
     pub fn newest(&self) -> Option<(usize, SlotHeader)> {
-        (0..SLOTS)
-            .filter_map(|slot| Some((slot, self.header(slot)?)))
-            .max_by_key(|(_, header)| header.boundary)
+        self.headers().max_by_key(|(_, header)| header.boundary)
     }
 }

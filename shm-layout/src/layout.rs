@@ -3,7 +3,7 @@
 //! All parts are page-aligned. First what the supervisor and the scrubber write, then one region per torus, then the lanes.
 
 use crate::audit::AUDIT_WORDS;
-use crate::checkpoint_slots::SLOTS;
+use crate::checkpoint_slots::{MIRROR_SLOTS, OWN_SLOTS};
 use crate::config::OnLoss;
 use crate::config::RunConfig;
 use crate::control::{CONTROL_WORDS, RECOVERIES, RECOVERY_WORDS};
@@ -21,7 +21,7 @@ pub use crate::byte_map::{PartRow, Writer};
 /// The unit of alignment in bytes.
 pub const PAGE: u64 = 4096;
 /// The number of this layout; raised with every change of what stands where or what it means.
-pub const LAYOUT_VERSION: u64 = 9;
+pub const LAYOUT_VERSION: u64 = 10;
 
 /// A run of bytes in the segment; both ends on page boundaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -75,7 +75,7 @@ pub struct RegionLayout {
     pub ring: Part,
     /// The strand to each peer.
     pub strands: [Option<Part>; TORI],
-    /// Its two checkpoint slots.
+    /// Its three checkpoint slots.
     pub checkpoints: Part,
     /// Its two mirror slots for each peer.
     pub mirrors: [Option<Part>; TORI],
@@ -168,7 +168,7 @@ impl Geometry {
     fn region(&self, torus: Torus, cursor: &mut Cursor) -> RegionLayout {
         let start = cursor.0;
         let ring_words = frame_ring::ring_words(self.frames, self.face_cells) as u64;
-        let slots_words = SLOTS as u64 * self.slot_words as u64;
+        let slots_words = |slots: usize| (slots * self.slot_words) as u64;
         let per_peer = |cursor: &mut Cursor, words: u64| {
             let mut parts = [None; TORI];
             for peer in Torus::of_run(self.tori).iter().filter(|peer| **peer != torus) {
@@ -179,8 +179,8 @@ impl Geometry {
         let status = cursor.take(STATUS_WORDS as u64);
         let ring = cursor.take(ring_words);
         let strands = per_peer(cursor, strand::strand_words(self.strand_events) as u64);
-        let checkpoints = cursor.take(slots_words);
-        let mirrors = per_peer(cursor, slots_words);
+        let checkpoints = cursor.take(slots_words(OWN_SLOTS));
+        let mirrors = per_peer(cursor, slots_words(MIRROR_SLOTS));
         let logs = per_peer(cursor, ring_words);
         let (hold_frames, hold_events) = if self.hold_frames > 0 {
             let words = frame_ring::ring_words(self.hold_frames, self.face_cells) as u64;

@@ -7,7 +7,9 @@
 //! A `View` may lie in memory that is mapped read-only, where the language guarantees relaxed loads only. So an
 //! acquiring load is written as a relaxed load and an acquire fence, which is the same instruction on x86-64.
 
-use super::sync::{AtomicU64, Ordering, fence, fetch_all, load_all, own_load, store_all};
+use super::sync::{
+    AtomicU64, Ordering, fence, fetch_all, load_all, own_load, settle, store_all, store_all_past_caches,
+};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -158,6 +160,23 @@ impl<'a> Own<'a> {
     #[inline]
     pub fn write(&self, start: usize, data: &[u64]) {
         store_all(&self.words[start..start + data.len()], data);
+    }
+
+    /// [`Own::write`] for words that will not be looked at again soon: they do not take the place of others in the caches.
+    /// Stands in no order to other stores but by [`Own::settle`].
+    ///
+    /// # Panics
+    /// If the range is not inside.
+    #[inline]
+    pub fn write_past_caches(&self, start: usize, data: &[u64]) {
+        store_all_past_caches(&self.words[start..start + data.len()], data);
+    }
+
+    /// Puts stores past the caches in order: what was stored before becomes visible before what is stored afterwards, so
+    /// that they are like relaxed stores that were done here.
+    #[inline]
+    pub fn settle(&self) {
+        settle();
     }
 
     /// The same words, for reading.

@@ -223,6 +223,66 @@ fn an_owner_that_dies_anywhere_while_checkpointing_leaves_the_other_slot() {
 }
 
 #[test]
+fn who_dies_while_packing_into_a_slot_leaves_the_two_others() {
+    let mut words = zeros(3 * SLOT_WORDS);
+    for put in 0..=state(12).len() {
+        words = zeros(words.len());
+        let writer = SlotsWriter::new(Own::new(&words), SLOT_WORDS);
+        fill(&writer, 2, 5);
+        fill(&writer, 0, 9);
+        fill(&writer, 1, 10);
+        let mut stream = writer.begin(2);
+        stream.put(&state(12)[..put]);
+        stream.flush();
+        drop(stream);
+        assert_eq!(newest(&words), Some(10));
+        let kept: Vec<_> = writer.reader().headers().map(|(slot, _)| slot).collect();
+        assert_eq!(kept, [0, 1]);
+    }
+    // What was written before the end are whole lines of the data.
+    let start = 2 * SLOT_WORDS + SLOT_HEADER_WORDS;
+    let mut written = [0; 88];
+    View::new(&words).read(start, &mut written);
+    assert_eq!(written, state(12)[..88]);
+}
+
+#[test]
+fn what_is_packed_in_pieces_of_any_size_is_whole_and_has_its_hash() {
+    let data: Vec<u64> = (1..=2600).collect();
+    for sizes in [[1, 1], [8, 3], [504, 2], [500, 200], [511, 513], [2600, 1]] {
+        let words = zeros(2 * (SLOT_HEADER_WORDS + 2600));
+        let writer = SlotsWriter::new(Own::new(&words), SLOT_HEADER_WORDS + 2600);
+        let mut stream = writer.begin(1);
+        let (mut rest, mut turn) = (&data[..], 0);
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(sizes[turn % 2].min(rest.len()));
+            match turn % 3 {
+                0 if now.len() <= 504 => stream.room(now.len()).copy_from_slice(now),
+                1 => stream.flush(),
+                _ => stream.put(now),
+            }
+            rest = if turn % 3 == 1 { rest } else { later };
+            turn += 1;
+        }
+        let (count, hash) = stream.finish();
+        assert_eq!((count, hash), (data.len(), hash::words(&data)), "{sizes:?}");
+        let mut copy = vec![0; count];
+        writer.reader().read(1, 0, &mut copy);
+        assert_eq!(copy, data, "{sizes:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "beyond the slot")]
+fn a_state_that_does_not_fit_is_not_written_into_the_next_slot() {
+    let words = zeros(2 * SLOT_WORDS);
+    let writer = SlotsWriter::new(Own::new(&words), SLOT_WORDS);
+    let mut stream = writer.begin(0);
+    stream.put(&vec![1; SLOT_WORDS - SLOT_HEADER_WORDS + 1]);
+    stream.finish();
+}
+
+#[test]
 fn a_header_half_written_over_an_old_one_is_no_checkpoint() {
     for words_written in 1..SLOT_HEADER_WORDS {
         let words = zeros(2 * SLOT_WORDS);

@@ -110,8 +110,32 @@ fn fill(writer: &SlotsWriter<'_>, slot: usize, boundary: u64) {
     );
 }
 
+/// What an owner does that packs its state straight into a slot.
+fn stream(writer: &SlotsWriter<'_>, slot: usize, boundary: u64) {
+    let mut stream = writer.begin(slot);
+    stream.put(&data(boundary));
+    let (words, hash) = stream.finish();
+    let bytes = words as u64 * 8;
+    writer.publish(
+        slot,
+        &SlotHeader {
+            boundary,
+            bytes,
+            hash,
+        },
+    );
+}
+
+/// How the owner overwrites a slot.
+#[derive(Clone, Copy)]
+enum Overwriting {
+    InPlace,
+    EmptiedFirst,
+    Streaming,
+}
+
 /// Slot 0 holds boundary 1 and slot 1 boundary 2; the owner overwrites slot 0 with boundary 3 while a peer copies it.
-fn copy_while_overwriting(invalidate: bool, check: fn(&SlotsReader<'_>)) {
+fn copy_while_overwriting(how: Overwriting, check: fn(&SlotsReader<'_>)) {
     let words: Arc<Vec<AtomicU64>> = Arc::new((0..2 * SLOT_WORDS).map(|_| AtomicU64::new(0)).collect());
     let writer = SlotsWriter::new(Own::new(&words), SLOT_WORDS);
     fill(&writer, 0, 1);
@@ -119,10 +143,14 @@ fn copy_while_overwriting(invalidate: bool, check: fn(&SlotsReader<'_>)) {
     let theirs = words.clone();
     let owner = thread::spawn(move || {
         let writer = SlotsWriter::new(Own::new(&theirs), SLOT_WORDS);
-        if invalidate {
-            writer.invalidate(0);
+        match how {
+            Overwriting::Streaming => stream(&writer, 0, 3),
+            Overwriting::EmptiedFirst => {
+                writer.invalidate(0);
+                fill(&writer, 0, 3);
+            }
+            Overwriting::InPlace => fill(&writer, 0, 3),
         }
-        fill(&writer, 0, 3);
     });
     check(&SlotsReader::new(View::new(&words), SLOT_WORDS));
     owner.join().expect("the owner does not panic");
@@ -149,12 +177,19 @@ fn copy_slot_zero_without_hash(reader: &SlotsReader<'_>) {
 
 #[test]
 fn a_torn_checkpoint_is_never_accepted() {
-    model(3, || copy_while_overwriting(true, copy_slot_zero));
+    model(3, || {
+        copy_while_overwriting(Overwriting::Streaming, copy_slot_zero)
+    });
 }
 
 #[test]
 fn the_second_look_at_the_boundary_alone_finds_every_torn_copy() {
-    model(3, || copy_while_overwriting(true, copy_slot_zero_without_hash));
+    model(3, || {
+        copy_while_overwriting(Overwriting::EmptiedFirst, copy_slot_zero_without_hash);
+    });
+    model(3, || {
+        copy_while_overwriting(Overwriting::Streaming, copy_slot_zero_without_hash);
+    });
 }
 
 /// What a peer does that copies from slot to slot, and hashes only the copy.
@@ -173,13 +208,15 @@ fn mirror_slot_zero(reader: &SlotsReader<'_>) {
 
 #[test]
 fn a_torn_checkpoint_is_never_mirrored() {
-    model(3, || copy_while_overwriting(true, mirror_slot_zero));
+    model(3, || {
+        copy_while_overwriting(Overwriting::Streaming, mirror_slot_zero)
+    });
 }
 
 #[test]
 fn whatever_the_newest_checkpoint_is_it_copies_whole() {
     model(3, || {
-        copy_while_overwriting(true, |reader| {
+        copy_while_overwriting(Overwriting::Streaming, |reader| {
             let (slot, header) = reader.newest().expect("the other slot is whole all the time");
             let mut copy = Vec::new();
             assert_eq!(reader.copy(slot, &header, &mut copy), Ok(()));
@@ -192,5 +229,7 @@ fn whatever_the_newest_checkpoint_is_it_copies_whole() {
 #[test]
 #[should_panic(expected = "torn")]
 fn canary_overwriting_without_emptying_first_is_caught() {
-    model(3, || copy_while_overwriting(false, copy_slot_zero_without_hash));
+    model(3, || {
+        copy_while_overwriting(Overwriting::InPlace, copy_slot_zero_without_hash)
+    });
 }

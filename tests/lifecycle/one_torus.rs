@@ -1,4 +1,4 @@
-//! `--tori 1`: no peers that hold mirrors; it recovers from its own two slots.
+//! `--tori 1`: no peers that hold mirrors; it recovers from its own slots.
 
 use crate::support::{Random, Run, Torus};
 use std::time::Duration;

@@ -199,8 +199,7 @@ fn newest_valid(torus: Torus, ring: FrameReader<'_>, frame: &mut Frame) -> Optio
 
 fn copy_slots(from: SlotsReader<'_>, to: &SlotsWriter<'_>) {
     let mut words = Vec::new();
-    for slot in 0..2 {
-        let Some(header) = from.header(slot) else { continue };
+    for (slot, header) in from.headers() {
         if from.copy(slot, &header, &mut words).is_ok() {
             to.write(slot, 0, &words);
             to.publish(slot, &header);

@@ -7,7 +7,7 @@
 
 use super::create::allocate;
 use super::{SegmentError, SegmentFile};
-use crate::checkpoint_slots::{SLOTS, SlotHeader, SlotsReader};
+use crate::checkpoint_slots::{SlotHeader, SlotsReader};
 use crate::frame::Frame;
 use crate::lane::LANE_HEADER_WORDS;
 use crate::layout::{PAGE, Part, RegionLayout};
@@ -126,7 +126,7 @@ fn settle(segment: &ReaderSegment<'_>, region: &RegionReader<'_>, lag: u64) -> S
         let header = slots.header(slot)?;
         slots.copy(slot, &header, &mut data).ok().map(|()| (slot, header))
     };
-    let newest = (0..SLOTS)
+    let newest = (0..region.checkpoints.slots())
         .filter_map(|slot| whole(&region.checkpoints, slot))
         .max_by_key(|(_, header)| header.boundary);
     let mirrors = segment

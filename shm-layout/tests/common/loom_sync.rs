@@ -22,3 +22,12 @@ pub fn store_all(to: &[AtomicU64], from: &[u64]) {
 }
 
 pub fn fetch_all(_: &[AtomicU64]) {}
+
+pub fn store_all_past_caches(to: &[AtomicU64], from: &[u64]) {
+    store_all(to, from);
+}
+
+/// Stores past the caches keep no order with stores before them, whatever fences stand between, up to this one.
+pub fn settle() {
+    fence(Ordering::Release);
+}

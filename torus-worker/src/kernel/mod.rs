@@ -29,7 +29,7 @@ mod wheel;
 mod wheel_oracle;
 mod world;
 
-pub use checkpoint::LoadError;
+pub use checkpoint::{LoadError, Sink};
 pub use corrector::Corrector;
 pub use damage::Damage;
 pub use error::{KernelError, Resource, TIME_MAX};

@@ -286,22 +286,38 @@ impl Wheel {
         self.chunks.give_back(first, last);
     }
 
-    /// Visits the near events tick by tick, slice by slice.
-    pub(super) fn visit_near(&self, mut visit: impl FnMut(u64, &[Event])) {
-        for distance in 0..SLOTS as u64 {
-            let time = self.base + distance;
-            let slot = time as usize % SLOTS;
-            if !self.near.is_occupied(slot) {
-                continue;
-            }
-            let (mut chunk, cursor) = (self.near.first[slot], self.near.cursor[slot]);
-            let last = (cursor - 1) / NEAR_ROOM;
-            while chunk != last {
-                visit(time, self.chunks.near(chunk, NEAR_ROOM));
-                chunk = self.chunks.next(chunk);
-            }
-            visit(time, self.chunks.near(last, cursor - last * NEAR_ROOM));
+    /// The ticks that have near events, in order, and the slot of each.
+    pub(super) fn near_ticks(&self) -> impl Iterator<Item = (u64, usize)> {
+        let ticks = (self.base..=self.base.saturating_add(SLOTS as u64 - 1)).take(SLOTS);
+        ticks
+            .map(|time| (time, time as usize % SLOTS))
+            .filter(|(_, slot)| self.near.is_occupied(*slot))
+    }
+
+    /// How many events a near slot has that has some.
+    pub(super) fn near_count(&self, slot: usize) -> u64 {
+        let mut count = 0;
+        self.near_chunks(slot, |_, events| count += u64::from(events));
+        count
+    }
+
+    /// Visits the events of a near slot that has some, slice by slice.
+    pub(super) fn visit_slot(&self, slot: usize, mut visit: impl FnMut(&[Event])) {
+        self.near_chunks(slot, |chunk, events| visit(self.chunks.near(chunk, events)));
+    }
+
+    /// Each chunk of a near slot that has some, with the number of events in it.
+    #[inline]
+    fn near_chunks(&self, slot: usize, mut visit: impl FnMut(u32, u32)) {
+        let (mut chunk, cursor) = (self.near.first[slot], self.near.cursor[slot]);
+        let last = (cursor - 1) / NEAR_ROOM;
+        while chunk != last {
+            let next = self.chunks.next(chunk);
+            self.chunks.prefetch(next);
+            visit(chunk, NEAR_ROOM);
+            chunk = next;
         }
+        visit(last, cursor - last * NEAR_ROOM);
     }
 
     /// Visits the far events slice by slice, in no particular order.
@@ -321,7 +337,9 @@ impl Wheel {
 
     /// Visits all pending events.
     pub(super) fn visit(&self, mut visit: impl FnMut(u64, &Event)) {
-        self.visit_near(|time, events| events.iter().for_each(|event| visit(time, event)));
+        for (time, slot) in self.near_ticks() {
+            self.visit_slot(slot, |events| events.iter().for_each(|event| visit(time, event)));
+        }
         self.visit_far(|events| {
             for &TimedEvent {
                 time,

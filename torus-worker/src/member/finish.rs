@@ -43,7 +43,13 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             if self.config.scrub || !self.peers_have_ended(b) {
                 return Ok(Step::Waiting(Wait::Mirrors));
             }
-            self.take_checkpoint(self.newest.other())?;
+            // Nobody will mirror one that was announced before, so its slot may go, too.
+            if self.newest.boundary < b
+                && let Some(slot) = self.slot_beside(&[self.newest.boundary])
+            {
+                self.take_checkpoint(slot)?;
+            }
+            self.announce_newest()?;
         }
         if self.segment.own.status.reader().state_digest_boundary() != b {
             let status = &self.segment.own.status;

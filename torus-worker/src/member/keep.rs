@@ -1,15 +1,15 @@
 //! Keep: checkpoints of the own state, and verified copies of the peers'.
 //!
-//! At every instant a complete verified copy of each torus stands outside its region: a checkpoint slot is overwritten
-//! only when every present peer has verified the other one, and a mirror is copied into the slot that does not hold the
-//! newest verified copy. A slot is invalid from before its first word changes until its header is published.
+//! At every instant a complete verified copy of each torus stands outside its region: the peers are told to mirror another
+//! checkpoint only when every present one has verified the last, and a mirror is copied into the slot that does not hold
+//! the newest verified copy. A slot is invalid from before its first word changes until its header is published.
 //!
-//! Not every checkpoint is mirrored. What a kill destroys is the process, not the segment, so between two that are, the
-//! other slot is overwritten with newer ones that stay *local*: they cost the peers nothing and can be more frequent. The
-//! peers are told of a checkpoint by its boundary in the status cell.
+//! Not every checkpoint is mirrored. What a kill destroys is the process, not the segment, so between two that are, newer
+//! ones are taken that stay *local*: they cost the peers nothing and can be more frequent. They overwrite one another in
+//! the two slots beside the mirrored one, so whoever dies while one is written leaves the one before. The peers are told
+//! of a checkpoint by its boundary in the status cell.
 
 use shm_layout::checkpoint_slots::SlotHeader;
-use shm_layout::hash;
 use shm_layout::torus::Torus;
 
 use crate::journal::Journal;
@@ -44,9 +44,13 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     /// Sees to it that the peers mirror a checkpoint of this boundary; where no slot is free for one, that they mirror the
-    /// newest that there is, so that one becomes free. Returns whether anything was done for it.
+    /// newest that there is, so that one becomes free. One at a time: until all have verified the last, nothing happens.
+    /// Returns whether anything was done for it.
     pub(super) fn secure(&mut self) -> Result<bool, MemberError> {
         let b = self.node.boundary();
+        if self.safe_checkpoint_of(self.torus) < self.announced_checkpoint {
+            return Ok(false);
+        }
         if self.newest.boundary < b
             && let Some(slot) = self.free_slot()
         {
@@ -55,47 +59,55 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         if self.newest.boundary == self.announced_checkpoint {
             return Ok(false);
         }
-        self.announced_checkpoint = self.newest.boundary;
-        self.segment.own.status.set_checkpoint(self.announced_checkpoint);
+        self.announce_newest()?;
         self.checkpoint_due &= self.newest.boundary < b;
-        self.ring_doorbell();
-        self.host.reach(Point::CheckpointAnnounced)?;
         Ok(true)
     }
 
-    /// The slot that may be overwritten: the one beside the newest checkpoint once every peer has verified that; the newest
-    /// one's own if it is local and the other holds all that is needed without it. (A torus that was the last one present
-    /// has given room back on the strength of its own slot alone: there the other does not.)
+    /// Tells the peers to mirror the newest checkpoint.
+    pub(super) fn announce_newest(&mut self) -> Result<(), MemberError> {
+        self.announced_checkpoint = self.newest.boundary;
+        self.segment.own.status.set_checkpoint(self.announced_checkpoint);
+        self.ring_doorbell();
+        self.host.reach(Point::CheckpointAnnounced)?;
+        Ok(())
+    }
+
+    /// A slot that may be overwritten: one that holds neither the newest checkpoint, nor the one that the peers are to
+    /// mirror, nor the newest that all of them have verified, nor the one on the strength of which room was given back. (A
+    /// torus that was the last one present has given room back on the strength of its own slot alone.)
     fn free_slot(&self) -> Option<usize> {
-        let (newest, safe) = (self.newest, self.safe_checkpoint_of(self.torus));
-        if newest.boundary == 0 || safe >= newest.boundary {
-            return Some(newest.other());
-        }
+        let safe = self.safe_checkpoint_of(self.torus).max(self.safe);
+        self.slot_beside(&[self.newest.boundary, self.announced_checkpoint, safe])
+    }
+
+    /// An empty slot, or the one with the oldest checkpoint that is none of these.
+    pub(super) fn slot_beside(&self, kept: &[u64]) -> Option<usize> {
         let slots = self.segment.own.checkpoints.reader();
-        let other = slots.header(newest.other()).map_or(0, |header| header.boundary);
-        let is_spare = newest.boundary > self.announced_checkpoint && other >= self.safe.max(safe);
-        is_spare.then_some(newest.slot)
+        let boundary = |slot| slots.header(slot).map_or(0, |header| header.boundary);
+        (0..slots.slots())
+            .map(|slot| (boundary(slot), slot))
+            .filter(|(boundary, _)| *boundary == 0 || !kept.contains(boundary))
+            .min()
+            .map(|(_, slot)| slot)
     }
 
     /// Packs the state at this boundary, before its intake, into a free slot.
     pub(super) fn take_checkpoint(&mut self, slot: usize) -> Result<(), MemberError> {
         self.host.reach(Point::CheckpointBegun)?;
-        let words = &mut self.buffers.checkpoint;
-        self.node.save(self.journal_length, words);
-        let hash = hash::words(words);
-        // Only now: a successor of who dies from here to the publication has to replay from the older checkpoint.
         let slots = &self.segment.own.checkpoints;
-        slots.invalidate(slot);
+        let mut stream = slots.begin(slot);
         self.host.reach(Point::CheckpointInvalidated)?;
-        let (half, all) = (words.len() / 2, words.len());
-        slots.write(slot, 0, &words[..half]);
+        self.node.save_books(self.journal_length, &mut stream);
+        stream.flush();
         self.host.reach(Point::CheckpointHalfWritten)?;
-        slots.write(slot, half, &words[half..all]);
+        self.node.kernel().save(&mut stream);
+        let (words, hash) = stream.finish();
         self.host.reach(Point::CheckpointWritten)?;
         let books = self.node.books();
         let header = SlotHeader {
             boundary: books.boundary,
-            bytes: words.len() as u64 * 8,
+            bytes: words as u64 * 8,
             hash,
             history_digest: self.node.kernel().history_digest(),
             tick: self.node.calendar().tick(books.boundary),
@@ -140,14 +152,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         if wanted <= held.boundary || !self.is_turn_to_mirror(peer, wanted) {
             return Ok(false);
         }
-        let found = (0..2).find_map(|slot| {
-            region
-                .checkpoints
-                .header(slot)
-                .filter(|h| h.boundary == wanted)
-                .map(|h| (slot, h))
-        });
-        let Some((from, header)) = found else {
+        let mut slots = region.checkpoints.headers();
+        let Some((from, header)) = slots.find(|(_, header)| header.boundary == wanted) else {
             return Ok(false);
         };
         let Some(mirror) = self.segment.own.mirrors[peer.index()].as_ref() else {

@@ -191,7 +191,7 @@ pub enum Step {
     Finished,
 }
 
-/// The newest checkpoint in a pair of slots.
+/// The newest checkpoint in some slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Newest {
     boundary: u64,
@@ -199,7 +199,7 @@ struct Newest {
 }
 
 impl Newest {
-    /// The slot that may be overwritten next.
+    /// The other mirror slot: the one that may be overwritten next.
     fn other(self) -> usize {
         1 - self.slot
     }

@@ -5,6 +5,7 @@
 //! nobody's word that the predecessor is dead: what it had read must still stand when it has the lock, or it has to begin
 //! again. So a false alarm costs time and nothing else.
 
+use shm_layout::checkpoint_slots::OWN_SLOTS;
 use shm_layout::region::WorkerSegment;
 
 use crate::journal::Journal;
@@ -17,7 +18,7 @@ use super::{Host, Member, MemberError, Point};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     frames: u64,
-    checkpoints: [Option<u64>; 2],
+    checkpoints: [Option<u64>; OWN_SLOTS],
     /// The newest rollback order: one that has been given since then is carried out first.
     order: u64,
 }
@@ -29,7 +30,7 @@ impl Found {
         let boundary = |slot| checkpoints.header(slot).map(|header| header.boundary);
         Found {
             frames: region.ring.head(),
-            checkpoints: [boundary(0), boundary(1)],
+            checkpoints: std::array::from_fn(boundary),
             order: segment.control.rollback_count(),
         }
     }

@@ -336,13 +336,11 @@ fn candidates<'s>(segment: &WorkerSegment<'s>, torus: Torus) -> Vec<Candidate<'s
         std::iter::once((segment.own.checkpoints.reader(), true)).chain(mirrors.map(|m| (m, false)));
     let mut found: Vec<_> = readers
         .flat_map(|(reader, is_own)| {
-            (0..2).filter_map(move |slot| {
-                Some(Candidate {
-                    reader,
-                    slot,
-                    is_own,
-                    header: reader.header(slot)?,
-                })
+            reader.headers().map(move |(slot, header)| Candidate {
+                reader,
+                slot,
+                is_own,
+                header,
             })
         })
         .collect();
@@ -357,15 +355,14 @@ fn copy_whole(reader: SlotsReader<'_>, slot: usize, header: &SlotHeader, words: 
     hash::words(words) == header.hash
 }
 
-/// The newest published checkpoint of a pair of slots; boundary 0 if both are empty.
+/// The newest published checkpoint of some slots; boundary 0 if all are empty.
 fn newest_of(reader: SlotsReader<'_>) -> Newest {
-    let headers = (0..2).filter_map(|slot| {
-        reader.header(slot).map(|h| Newest {
-            boundary: h.boundary,
+    reader
+        .newest()
+        .map_or_else(Newest::default, |(slot, header)| Newest {
+            boundary: header.boundary,
             slot,
         })
-    });
-    headers.max_by_key(|newest| newest.boundary).unwrap_or_default()
 }
 
 fn is_whole(reader: SlotsReader<'_>, slot: usize, words: &mut Vec<u64>) -> bool {

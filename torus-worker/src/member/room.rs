@@ -60,11 +60,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         if safe <= self.safe {
             return;
         }
-        let slots = self.segment.own.checkpoints.reader();
-        let Some(header) = (0..2)
-            .filter_map(|slot| slots.header(slot))
-            .find(|header| header.boundary == safe)
-        else {
+        let mut headers = self.segment.own.checkpoints.reader().headers();
+        let Some((_, header)) = headers.find(|(_, header)| header.boundary == safe) else {
             return;
         };
         self.safe = safe;
@@ -136,10 +133,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         else {
             return;
         };
-        let header = (0..2)
-            .filter_map(|slot| region.checkpoints.header(slot))
-            .find(|h| h.boundary == safe && safe > 0);
-        if let Some(header) = header {
+        let mut headers = region.checkpoints.headers();
+        if let Some((_, header)) = headers.find(|(_, header)| header.boundary == safe && safe > 0) {
             *freed = header.received[self.torus.index()].max(*freed);
             *known = safe;
         }

@@ -3,7 +3,7 @@
 use shm_layout::config::RunConfig;
 
 use super::checkpoint::Words;
-use crate::kernel::LoadError;
+use crate::kernel::{LoadError, Sink};
 
 /// The largest lag.
 const LAG_MAX: usize = 8;
@@ -129,14 +129,14 @@ impl Calendar {
         }
     }
 
-    pub(super) fn save(&self, out: &mut Vec<u64>) {
+    pub(super) fn save(&self, out: &mut impl Sink) {
         let window = self.window.unwrap_or(Window {
             first: 0,
             known: 0,
             ticks: [0; WINDOW],
         });
-        out.extend_from_slice(&[window.first, window.known as u64]);
-        out.extend_from_slice(&window.ticks);
+        out.put(&[window.first, window.known as u64]);
+        out.put(&window.ticks);
     }
 
     /// This calendar where it stood when it was saved.

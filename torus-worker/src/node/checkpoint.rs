@@ -8,14 +8,14 @@ use super::membership::Membership;
 use super::migrate::Migrations;
 use super::pace::Pace;
 use super::{Books, Calendar, LANES_MAX, Node};
-use crate::kernel::{Kernel, LoadError};
+use crate::kernel::{Kernel, LoadError, Sink};
 use crate::model::{Model, World};
 use shm_layout::config::Capacity;
 
 /// "BRAIDCKP", little-endian.
 const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDCKP");
 /// Raised whenever the meaning of the words changes.
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 /// Magic, version, torus, journal length.
 const HEAD_WORDS: usize = 4;
 
@@ -66,16 +66,20 @@ impl<'a> Words<'a> {
 
 impl<M: Model> Node<M> {
     /// Packs the state at the boundary at which the torus stands. `journal_length` is the journal's length in bytes.
-    pub fn save(&self, journal_length: u64, out: &mut Vec<u64>) {
-        out.clear();
-        out.extend_from_slice(&[MAGIC, VERSION, self.torus.index() as u64, journal_length]);
+    pub fn save(&self, journal_length: u64, out: &mut impl Sink) {
+        self.save_books(journal_length, out);
+        self.kernel.save(out);
+    }
+
+    /// The first part of [`Node::save`]: all but the kernel's state.
+    pub(crate) fn save_books(&self, journal_length: u64, out: &mut impl Sink) {
+        out.put(&[MAGIC, VERSION, self.torus.index() as u64, journal_length]);
         self.books.save(out);
         self.constraints.save(out);
         self.calendar.save(out);
         self.pace.save(out);
         self.migrations.save(out);
         self.membership.save(out);
-        self.kernel.save(out);
     }
 
     /// Replaces the state by a packed one; returns the journal's length that it names.
@@ -109,13 +113,13 @@ impl Books {
     /// Words of a checkpoint's section.
     const WORDS: usize = 2 + 4 * 3 + LANES_MAX;
 
-    fn save(&self, out: &mut Vec<u64>) {
-        out.extend_from_slice(&[self.boundary, self.chain]);
-        out.extend_from_slice(&self.sent);
-        out.extend_from_slice(&self.received);
-        out.extend_from_slice(&self.refused);
-        out.extend_from_slice(&self.peer_chains);
-        out.extend_from_slice(&self.lane_positions);
+    fn save(&self, out: &mut impl Sink) {
+        out.put(&[self.boundary, self.chain]);
+        out.put(&self.sent);
+        out.put(&self.received);
+        out.put(&self.refused);
+        out.put(&self.peer_chains);
+        out.put(&self.lane_positions);
     }
 
     fn load(words: &mut Words<'_>) -> Result<Self, LoadError> {

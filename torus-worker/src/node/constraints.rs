@@ -10,7 +10,7 @@ use shm_layout::torus::{TORI, Torus};
 
 use super::checkpoint::Words;
 use super::hold::LastInterval;
-use crate::kernel::LoadError;
+use crate::kernel::{LoadError, Sink};
 
 pub use crate::constraint::ConstraintKind;
 
@@ -103,10 +103,10 @@ impl Constraints {
         }
     }
 
-    pub(super) fn save(&self, out: &mut Vec<u64>) {
-        out.extend_from_slice(&self.began);
+    pub(super) fn save(&self, out: &mut impl Sink) {
+        out.put(&self.began);
         for constraint in &self.entries {
-            out.extend_from_slice(&[constraint.kind, constraint.value as u64, constraint.tolerance]);
+            out.put(&[constraint.kind, constraint.value as u64, constraint.tolerance]);
         }
     }
 

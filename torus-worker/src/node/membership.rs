@@ -15,7 +15,7 @@
 use shm_layout::torus::Torus;
 
 use super::checkpoint::Words;
-use crate::kernel::LoadError;
+use crate::kernel::{LoadError, Sink};
 
 /// How many absences a run can have; the supervisor refuses to declare more.
 pub const ABSENCES_MAX: usize = shm_layout::membership::MEMBERSHIPS;
@@ -163,11 +163,11 @@ impl Membership {
     /// Words of a checkpoint's section when it is full.
     pub(super) const WORDS_MAX: usize = 1 + 3 * ABSENCES_MAX;
 
-    pub(super) fn save(&self, out: &mut Vec<u64>) {
-        out.push(self.absences.len() as u64);
+    pub(super) fn save(&self, out: &mut impl Sink) {
+        out.put(&[self.absences.len() as u64]);
         for absence in &self.absences {
             let rejoins = absence.rejoins.unwrap_or(u64::MAX);
-            out.extend_from_slice(&[absence.torus.index() as u64, absence.from, rejoins]);
+            out.put(&[absence.torus.index() as u64, absence.from, rejoins]);
         }
     }
 

@@ -10,7 +10,7 @@
 
 use super::checkpoint::Words;
 use super::{Node, NodeError};
-use crate::kernel::LoadError;
+use crate::kernel::{LoadError, Sink};
 use crate::model::Model;
 use shm_layout::config::{ADAPTIVE_INTERVAL_MAX, ADAPTIVE_INTERVAL_MIN};
 use shm_layout::frame::Frame;
@@ -79,8 +79,8 @@ impl Pace {
         if chosen == length { 0 } else { chosen }
     }
 
-    pub(super) fn save(&self, out: &mut Vec<u64>) {
-        out.extend_from_slice(&[self.quiet, self.recent, self.own[0], self.own[1]]);
+    pub(super) fn save(&self, out: &mut impl Sink) {
+        out.put(&[self.quiet, self.recent, self.own[0], self.own[1]]);
     }
 
     pub(super) fn load(words: &mut Words<'_>) -> Result<Self, LoadError> {

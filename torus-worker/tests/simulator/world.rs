@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use shm_layout::checkpoint_slots::OWN_SLOTS;
 use shm_layout::config::{OnLoss, RunConfig};
 use shm_layout::frame::Frame;
 use shm_layout::heap::HeapSegment;
@@ -448,7 +449,7 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                 .is_some_and(|until| frame.boundary_tick() == until + 1)
     }
 
-    /// What `SegmentFile::shrink` gives back of a stopped run: the mirrors, the logs and the older checkpoint.
+    /// What `SegmentFile::shrink` gives back of a stopped run: the mirrors, the logs and the older checkpoints.
     fn shrink(&self) {
         let layout = self.segment.layout();
         for region in &layout.regions {
@@ -456,10 +457,14 @@ impl<M: Model, J: JournalKind> Sim<'_, M, J> {
                 .segment
                 .worker(region.torus)
                 .and_then(|views| views.own.checkpoint_view.newest());
-            let slot_bytes = region.checkpoints.bytes / 2;
-            let older = newest.map(|(slot, _)| Part {
-                offset: region.checkpoints.offset + (1 - slot as u64) * slot_bytes,
-                bytes: slot_bytes,
+            let slot_bytes = region.checkpoints.bytes / OWN_SLOTS as u64;
+            let older = newest.into_iter().flat_map(|(newest, _)| {
+                (0..OWN_SLOTS)
+                    .filter(move |slot| *slot != newest)
+                    .map(|slot| Part {
+                        offset: region.checkpoints.offset + slot as u64 * slot_bytes,
+                        bytes: slot_bytes,
+                    })
             });
             for part in region
                 .mirrors

@@ -4,7 +4,8 @@ use super::super::edges::Link;
 use super::super::error::{Resource, TIME_MAX};
 use super::super::state::State;
 use super::reader::Reader;
-use super::{LoadError, MAGIC};
+use super::save::state_words;
+use super::{BLOCK, DEGREE_IN_WORD, LoadError, MAGIC};
 use shm_layout::record::{Source, TimedEvent};
 use shm_layout::torus::Torus;
 
@@ -25,8 +26,7 @@ impl<C: bytemuck::Pod> State<C> {
             return Err(reader.wrong("a time beyond the end of virtual time"));
         }
         self.history_digest = reader.word()?;
-        self.load_processes(&mut reader, active)?;
-        self.load_edges(&mut reader, edges)?;
+        self.load_cells(&mut reader, active, edges)?;
         self.load_pending(&mut reader, pending)?;
         self.load_held(&mut reader)?;
         reader.finish()
@@ -58,48 +58,44 @@ impl<C: bytemuck::Pod> State<C> {
         })
     }
 
-    fn load_processes(&mut self, reader: &mut Reader<'_>, active: u64) -> Result<(), LoadError> {
-        let bitmap = reader.take(self.cells.list.len() / 64)?;
-        let marked = bitmap
-            .iter()
-            .map(|word| u64::from(word.count_ones()))
-            .sum::<u64>();
-        if marked != active {
-            return Err(
-                reader.wrong("the bitmap of processes has another number of bits than there are processes")
-            );
+    fn load_cells(&mut self, reader: &mut Reader<'_>, active: u64, edges: u64) -> Result<(), LoadError> {
+        for first in (0..self.cells.list.len()).step_by(BLOCK) {
+            let [present, degrees @ ..] = reader.array::<{ 1 + BLOCK / 8 }>()?;
+            let degrees: [u8; BLOCK] = bytemuck::cast(degrees);
+            for (at, degree) in degrees.into_iter().enumerate() {
+                if degree > 0 {
+                    self.load_edges(reader, first + at, degree.into())?;
+                }
+                if present >> at & 1 != 0 {
+                    let state: &[u8] = bytemuck::cast_slice(reader.take(state_words::<C>())?);
+                    let state = bytemuck::pod_read_unaligned(&state[..size_of::<C>()]);
+                    self.cells.spawn((first + at) as u32, state);
+                }
+            }
         }
-        let bytes = reader.take((active as usize * size_of::<C>()).div_ceil(8))?;
-        let bytes: &[u8] = bytemuck::cast_slice(bytes);
-        for (at, cell) in set_bits(bitmap).enumerate() {
-            let state = &bytes[at * size_of::<C>()..][..size_of::<C>()];
-            self.cells.spawn(cell, bytemuck::pod_read_unaligned(state));
+        if u64::from(self.cells.active) != active {
+            return Err(reader.wrong("another number of processes than it says"));
+        }
+        if u64::from(self.edges.count()) != edges {
+            return Err(reader.wrong("the out-degrees do not add up to the number of edges"));
         }
         Ok(())
     }
 
-    fn load_edges(&mut self, reader: &mut Reader<'_>, edges: u64) -> Result<(), LoadError> {
-        let bitmap = reader.take(self.cells.list.len() / 64)?;
-        let with_edges = bitmap
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum::<usize>();
-        let degrees = reader.take(with_edges.div_ceil(2))?;
-        for (at, cell) in set_bits(bitmap).enumerate() {
-            let degree = (degrees[at / 2] >> (32 * (at % 2))) as u32;
-            let links = reader.take(degree as usize)?;
-            if links.iter().any(|word| !self.is_valid_link(*word)) {
-                return Err(reader.wrong("an edge to a cell or torus that does not exist, or without delay"));
-            }
-            let links = links.iter().map(|word| Link {
-                to: *word as u32,
-                delay: (*word >> 32) as u32,
-            });
-            if degree == 0 || !self.edges.append(&mut self.cells.list[cell as usize], links) {
-                return Err(reader.wrong("the out-degrees do not add up to the number of edges"));
-            }
+    fn load_edges(&mut self, reader: &mut Reader<'_>, cell: usize, degree: u32) -> Result<(), LoadError> {
+        let degree = match degree {
+            DEGREE_IN_WORD => reader.word()?,
+            degree => degree.into(),
+        };
+        let links = reader.take(usize::try_from(degree).unwrap_or(usize::MAX))?;
+        if links.iter().any(|word| !self.is_valid_link(*word)) {
+            return Err(reader.wrong("an edge to a cell or torus that does not exist, or without delay"));
         }
-        if u64::from(self.edges.count()) != edges {
+        let links = links.iter().map(|word| Link {
+            to: *word as u32,
+            delay: (*word >> 32) as u32,
+        });
+        if !self.edges.append(&mut self.cells.list[cell], links) {
             return Err(reader.wrong("the out-degrees do not add up to the number of edges"));
         }
         Ok(())
@@ -178,12 +174,4 @@ impl<C: bytemuck::Pod> State<C> {
             payload: payload as i64,
         })
     }
-}
-
-fn set_bits(bitmap: &[u64]) -> impl Iterator<Item = u32> {
-    (0..).zip(bitmap).flat_map(|(at, word)| {
-        (0..64)
-            .filter(move |bit| word >> bit & 1 != 0)
-            .map(move |bit| at * 64 + bit)
-    })
 }

@@ -7,11 +7,10 @@
 //! | 1 | magic and version |
 //! | 1 | cells, and from bit 32 on the bytes of a process's state |
 //! | 1 each | processes, edges, pending events without those that wait, events executed, last time, history digest |
-//! | cells / 64 | bitmap: cells with a process |
-//! | | the states of these processes, byte after byte |
-//! | cells / 64 | bitmap: cells with out-edges |
-//! | | their out-degrees, two to a word |
-//! | 1 per edge | destination (torus in bits 24 to 31, cell below), delay from bit 32 on |
+//! | | the cells, in blocks of 64: |
+//! | 1 | which of them have a process, a bit each |
+//! | 8 | their out-degrees, a byte each; 255: that many or more, and a word before the cell's edges says how many |
+//! | | of each cell its edges, a word each: destination (torus in bits 24 to 31, cell below), delay from bit 32 on; then the state of its process, filled up with zeros to whole words |
 //! | 1 | number of groups of equal time |
 //! | 2 + 2n per group | time, n, then the events: destination and from bit 32 on source; payload |
 //! | 3 per event | the other pending events: time, then as above |
@@ -29,13 +28,56 @@ use super::edges::Link;
 use super::error::Resource;
 use super::world::World;
 use crate::model::Model;
+use save::state_words;
+use shm_layout::checkpoint_slots::SlotStream;
 use shm_layout::config::Capacity;
 use shm_layout::torus::Torus;
 
 /// "BRAIDK" and the version of this format.
-const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDK\x02\0");
+const MAGIC: u64 = u64::from_le_bytes(*b"BRAIDK\x03\0");
 const FIXED_WORDS: usize = 8;
 const GROUPS_MAX: usize = 256;
+/// Cells of a block.
+const BLOCK: usize = 64;
+/// Out-degrees from this on have a word of their own.
+const DEGREE_IN_WORD: u32 = 255;
+/// The most words that [`Sink::room`] is asked for.
+const ROOM: usize = 256;
+
+/// What a state is packed into, word after word.
+pub trait Sink {
+    /// Appends words.
+    fn put(&mut self, words: &[u64]);
+
+    /// Appends so many words, at most 256, which the caller sets.
+    fn room(&mut self, words: usize) -> &mut [u64];
+}
+
+impl Sink for Vec<u64> {
+    #[inline]
+    fn put(&mut self, words: &[u64]) {
+        self.extend_from_slice(words);
+    }
+
+    #[inline]
+    fn room(&mut self, words: usize) -> &mut [u64] {
+        let start = self.len();
+        self.resize(start + words, 0);
+        &mut self[start..]
+    }
+}
+
+impl Sink for SlotStream<'_, '_> {
+    #[inline]
+    fn put(&mut self, words: &[u64]) {
+        SlotStream::put(self, words);
+    }
+
+    #[inline]
+    fn room(&mut self, words: usize) -> &mut [u64] {
+        SlotStream::room(self, words)
+    }
+}
 
 /// Why saved words were refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +139,7 @@ pub enum LoadError {
 impl<M: Model> Kernel<M> {
     /// Appends the full state, packed, to `out`. Buffers of events for peers are not part of it: they belong to the
     /// interval that has been published.
-    pub fn save(&self, out: &mut Vec<u64>) {
+    pub fn save(&self, out: &mut impl Sink) {
         self.state.save(out);
     }
 
@@ -117,13 +159,12 @@ impl<M: Model> Kernel<M> {
     /// The most words that [`Kernel::save`] appends for a torus of these capacities.
     pub fn checkpoint_words_max(world: &World, capacity: &Capacity) -> usize {
         let cells = world.lattice.cells() as usize;
-        let states = (cells * size_of::<M::Cell>()).div_ceil(8);
         let edges = capacity.edges as usize;
         let pending = capacity.pending as usize;
         FIXED_WORDS
-            + 2 * (cells / 64)
-            + states
-            + cells.min(edges).div_ceil(2)
+            + (1 + BLOCK / 8) * cells.div_ceil(BLOCK)
+            + cells * state_words::<M::Cell>()
+            + edges / DEGREE_IN_WORD as usize
             + edges
             + 1
             + 2 * GROUPS_MAX

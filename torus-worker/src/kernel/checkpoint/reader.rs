@@ -14,12 +14,17 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u64], LoadError> {
-        let rest = &self.words[self.at..];
-        let taken = rest.get(..count).ok_or(LoadError::Length {
+        let taken = self.words[self.at..].get(..count).ok_or(LoadError::Length {
             found: self.words.len(),
         })?;
         self.at += count;
         Ok(taken)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u64; N], LoadError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
     }
 
     pub(super) fn word(&mut self) -> Result<u64, LoadError> {

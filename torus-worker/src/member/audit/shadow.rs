@@ -344,10 +344,7 @@ fn copy_checkpoint(segment: &ReaderSegment<'_>, torus: Torus, b: u64, words: &mu
 }
 
 fn copy_slot(slots: SlotsReader<'_>, b: u64, words: &mut Vec<u64>) -> Copied {
-    let find = || {
-        let headers = (0..2).filter_map(|slot| Some((slot, slots.header(slot)?)));
-        headers.into_iter().find(|(_, header)| header.boundary == b)
-    };
+    let find = || slots.headers().find(|(_, header)| header.boundary == b);
     let Some((slot, header)) = find() else {
         return Copied::None;
     };

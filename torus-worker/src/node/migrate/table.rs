@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::super::checkpoint::Words;
 use super::outcome::{OUTCOMES, Outcome, Refusal, Result as End, place_of, place_word};
 use super::{FORWARDS_MAX, LEAVING_MAX, RESERVED_MAX};
-use crate::kernel::{LoadError, Place};
+use crate::kernel::{LoadError, Place, Sink};
 use shm_layout::torus::{TORI, Torus};
 
 /// A process that has asked for a place elsewhere.
@@ -173,13 +173,13 @@ impl Migrations {
     pub(in super::super) const WORDS_MAX: usize =
         6 + 3 * LEAVING_MAX + 2 * RESERVED_MAX + FORWARDS_MAX + 5 * TORI + 4 * OUTCOMES;
 
-    pub(in super::super) fn save(&self, out: &mut Vec<u64>) {
-        out.extend_from_slice(&[self.leaving.len() as u64, self.reserved.len() as u64]);
-        out.extend_from_slice(&[self.forwards.len() as u64, self.outcomes.len() as u64]);
-        out.extend_from_slice(&[self.ended, self.quiet_until]);
+    pub(in super::super) fn save(&self, out: &mut impl Sink) {
+        out.put(&[self.leaving.len() as u64, self.reserved.len() as u64]);
+        out.put(&[self.forwards.len() as u64, self.outcomes.len() as u64]);
+        out.put(&[self.ended, self.quiet_until]);
         for leaving in &self.leaving {
             let (torus, cell) = (leaving.to, leaving.cell);
-            out.extend_from_slice(&[
+            out.put(&[
                 place_word(Place { torus, cell }),
                 leaving.requested,
                 leaving.ticket,
@@ -187,16 +187,16 @@ impl Migrations {
         }
         for reserved in &self.reserved {
             let from = place_word(reserved.from) << 32;
-            out.extend_from_slice(&[from | u64::from(reserved.cell), reserved.arrives]);
+            out.put(&[from | u64::from(reserved.cell), reserved.arrives]);
         }
         for (cell, to) in &self.forwards {
-            out.push(place_word(*to) << 32 | u64::from(*cell));
+            out.put(&[place_word(*to) << 32 | u64::from(*cell)]);
         }
         for tally in &self.tally {
-            out.extend_from_slice(&[tally.moved_out, tally.moved_in, tally.refused]);
-            out.extend_from_slice(&[tally.last_refusal, tally.forwarded]);
+            out.put(&[tally.moved_out, tally.moved_in, tally.refused]);
+            out.put(&[tally.last_refusal, tally.forwarded]);
         }
-        out.extend(self.outcomes.iter().flat_map(|outcome| outcome.words()));
+        self.outcomes.iter().for_each(|outcome| out.put(&outcome.words()));
     }
 
     pub(in super::super) fn load(words: &mut Words<'_>) -> Result<Self, LoadError> {
