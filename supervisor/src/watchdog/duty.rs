@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use shm_layout::segment::LockByte;
-use shm_layout::sys::slice;
+use shm_layout::sys::{program, slice};
 
 use super::{Post, RunEnd, Watchdog};
 use crate::error::CommandError;
@@ -40,6 +40,8 @@ pub fn watch(launch: Launch, service: Service) -> Result<(RunEnd, RunReport), Co
         log,
         background: service.background,
     };
+    // Without it, what is rare (a death, the end) waits for the pages of its code.
+    let _ = program::touch();
     // A watchdog that is refused short slices sees deaths a little later.
     let _ = slice::shorten();
     let mut watchdog = Watchdog::new(post, slots)?;
