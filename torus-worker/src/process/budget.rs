@@ -14,9 +14,11 @@ use crate::model::Model;
 const MIRRORED_ONE_IN: u64 = 8;
 /// The shortest time between two checkpoints that the budget asks for.
 const PAUSE_NS: u64 = 5_000_000;
-/// Of the run time that is owed, one part in so many is waited for at once: what is dear once, as the first checkpoints of a
-/// successor are, whose memory has not been touched yet, does not leave the torus without a checkpoint for long.
-const PAID_ONE_IN: u64 = 4;
+/// The run time that may be owed when another checkpoint is asked for. What is dear once, as the first checkpoints of a
+/// successor are, whose memory has not been touched yet, does not leave the torus without one; and as checkpoints are taken
+/// at boundaries only, a budget for one in every 1.05 intervals gives twenty in 21, where waiting for it after each would
+/// give one in every two.
+const OWED_MAX_NS: u64 = 200_000_000;
 
 /// The host of a worker process: real signals end it, nothing else. It takes the time of checkpoints and mirrors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,11 +46,9 @@ impl Host for Timekeeper {
 /// Asks for checkpoints so often that they, and the mirroring of the peers', take their share of the run time.
 pub(super) struct CheckpointBudget {
     permille: u64,
-    /// The newest checkpoint, and what had been spent when it was taken.
+    /// The newest checkpoint.
     taken: u64,
-    spent_ns: u64,
-    /// Run time after which all that has been spent is worth it, beyond what has been waited for.
-    owed_ns: u64,
+    debt: Debt,
     /// Checkpoints asked for.
     asked: u64,
     /// The wall clock before which no other is asked for.
@@ -56,13 +56,37 @@ pub(super) struct CheckpointBudget {
     seen: Timekeeper,
 }
 
+/// Run time after which all that has been spent is worth it, beyond what has passed. Time that passes while nothing is owed
+/// is not saved up: in the long run never more than the share is spent, whatever was spared before.
+#[derive(Clone, Copy)]
+struct Debt {
+    owed_ns: u64,
+    /// When it was so much.
+    at_ns: u64,
+}
+
+impl Debt {
+    fn owe(&mut self, run_ns: u64) {
+        self.owed_ns += run_ns;
+    }
+
+    /// Whether more may be spent at this time, which has come since.
+    fn allows(&mut self, now_ns: u64) -> bool {
+        self.owed_ns = self.owed_ns.saturating_sub(now_ns.saturating_sub(self.at_ns));
+        self.at_ns = now_ns;
+        self.owed_ns <= OWED_MAX_NS
+    }
+}
+
 impl CheckpointBudget {
     pub(super) fn new(permille: u32, now_ns: u64) -> Self {
         Self {
             permille: u64::from(permille).max(1),
             taken: 0,
-            spent_ns: 0,
-            owed_ns: 0,
+            debt: Debt {
+                owed_ns: 0,
+                at_ns: now_ns,
+            },
             asked: 0,
             due_ns: now_ns + PAUSE_NS,
             seen: Timekeeper::default(),
@@ -75,7 +99,7 @@ impl CheckpointBudget {
         member: &mut Member<'_, M, J, Timekeeper>,
         now_ns: u64,
     ) {
-        if now_ns < self.due_ns || member.checkpoint_requested() {
+        if now_ns < self.due_ns || member.checkpoint_requested() || !self.debt.allows(now_ns) {
             return;
         }
         if self.asked.is_multiple_of(MIRRORED_ONE_IN) {
@@ -93,65 +117,72 @@ impl CheckpointBudget {
         now_ns: u64,
     ) {
         let host = *member.host();
-        let spent_ns = host.checkpoint_ns + host.mirror_ns;
-        if spent_ns == self.seen.checkpoint_ns + self.seen.mirror_ns {
+        let before_ns = self.seen.checkpoint_ns + self.seen.mirror_ns;
+        let spent_ns = host.checkpoint_ns + host.mirror_ns - before_ns;
+        if spent_ns == 0 {
             return;
         }
         self.seen = host;
         let status = &member.segment().own.status;
         status.set_checkpoint_ns_total(host.checkpoint_ns);
         status.set_mirror_ns_total(host.mirror_ns);
+        self.debt.owe(spent_ns * 1000 / self.permille);
         if member.newest_checkpoint() != self.taken {
             self.taken = member.newest_checkpoint();
-            self.owed_ns += (spent_ns - self.spent_ns) * 1000 / self.permille;
-            self.spent_ns = spent_ns;
-            let pause_ns = pause(self.owed_ns);
-            self.owed_ns = self.owed_ns.saturating_sub(pause_ns);
-            self.due_ns = now_ns + pause_ns;
+            self.due_ns = now_ns + PAUSE_NS;
         }
     }
-}
-
-/// How long to wait when so much run time is owed.
-fn pause(owed_ns: u64) -> u64 {
-    (owed_ns / PAID_ONE_IN).max(PAUSE_NS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The pauses after checkpoints of these costs, at 2 %.
-    fn pauses(costs_ns: &[u64]) -> Vec<u64> {
-        let mut owed_ns = 0;
-        let pause = |cost_ns: &u64| {
-            owed_ns += cost_ns * 50;
-            let pause_ns = pause(owed_ns);
-            owed_ns = owed_ns.saturating_sub(pause_ns);
-            pause_ns
+    /// At which of these boundaries, so far apart, a checkpoint is taken that costs so much, at 2 %.
+    fn taken(apart_ns: u64, costs_ns: &[u64]) -> Vec<bool> {
+        let mut debt = Debt { owed_ns: 0, at_ns: 0 };
+        let take = |(boundary, cost_ns): (u64, &u64)| {
+            let is_taken = debt.allows(boundary * apart_ns);
+            debt.owe(if is_taken { cost_ns * 50 } else { 0 });
+            is_taken
         };
-        costs_ns.iter().map(pause).collect()
+        (1..).zip(costs_ns).map(take).collect()
+    }
+
+    fn count(taken: &[bool]) -> usize {
+        taken.iter().filter(|is_taken| **is_taken).count()
     }
 
     #[test]
-    fn pauses_give_the_cost_its_share_in_the_long_run_and_are_never_short() {
-        let long = pauses(&[400_000; 100]);
-        assert_eq!(long.last(), Some(&20_000_000));
-        let debt = 100 * 20_000_000 - long.iter().sum::<u64>();
-        assert!(debt <= 60_000_000, "three checkpoints ahead: {debt}");
-        assert_eq!(pauses(&[0]), [PAUSE_NS]);
+    fn the_cost_has_its_share_in_the_long_run_and_nothing_of_it_is_lost_to_boundaries() {
+        // A checkpoint is worth 21 ms, and boundaries are 20 ms apart: 20 of 21.
+        let found = count(&taken(20_000_000, &[420_000; 2100]));
+        assert!((2000..=2012).contains(&found), "{found}");
+        // It is worth 100 ms: one of five.
+        let found = count(&taken(20_000_000, &[2_000_000; 1000]));
+        assert!((200..=203).contains(&found), "{found}");
+        // It is worth less than an interval: all of them.
+        assert_eq!(count(&taken(20_000_000, &[390_000; 1000])), 1000);
     }
 
     #[test]
-    fn a_dear_checkpoint_is_paid_for_over_many() {
-        let mut costs_ns = [400_000; 100];
-        costs_ns[50] = 4_000_000;
-        let pauses = pauses(&costs_ns);
-        assert!(
-            pauses.iter().all(|pause_ns| *pause_ns <= 65_000_000),
-            "{pauses:?}"
-        );
-        assert!(pauses[50..].iter().sum::<u64>() > 50 * 20_000_000 + 170_000_000);
+    fn what_was_spared_is_not_spent_later() {
+        let mut debt = Debt { owed_ns: 0, at_ns: 0 };
+        assert!(debt.allows(1_000_000_000_000));
+        debt.owe(OWED_MAX_NS + 1);
+        assert!(!debt.allows(1_000_000_000_000));
+        assert!(debt.allows(1_000_000_000_001));
+    }
+
+    #[test]
+    fn a_dear_checkpoint_does_not_leave_the_torus_without_one_for_long() {
+        let mut costs_ns = [390_000; 100];
+        costs_ns[0] = 4_000_000;
+        assert_eq!(count(&taken(20_000_000, &costs_ns)), 100);
+        // One that is worth more than may be owed is waited for.
+        costs_ns[50] = 8_000_000;
+        let found = taken(20_000_000, &costs_ns);
+        assert!(!found[51] && count(&found) > 80, "{found:?}");
     }
 
     #[test]
