@@ -75,6 +75,9 @@ pub struct Recovery {
     /// The longest time in ns for which a survivor could not go on until the successor's first frame came; none as long as
     /// not every survivor has taken that frame in.
     pub stalled_ns: Option<u64>,
+    /// How much of the time until it had caught up the successor executed events, in ns: those of the replay, and those of the
+    /// interval that its predecessor died in.
+    pub executing_ns: u64,
 }
 
 impl Recovery {
@@ -95,6 +98,7 @@ impl Recovery {
             from_standby: false,
             locked_ns: 0,
             stalled_ns: None,
+            executing_ns: 0,
         }
     }
 
@@ -116,7 +120,7 @@ impl Recovery {
             u64::from(self.from_standby),
             self.locked_ns,
             self.stalled_ns.map_or(0, |ns| ns.saturating_add(1)),
-            0,
+            self.executing_ns,
         ]
     }
 
@@ -136,6 +140,7 @@ impl Recovery {
             from_standby: words[12] != 0,
             locked_ns: words[13],
             stalled_ns: words[14].checked_sub(1),
+            executing_ns: words[15],
         })
     }
 }

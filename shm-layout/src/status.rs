@@ -132,6 +132,8 @@ word_table! {
         checkpoint_ns_total, set_checkpoint_ns_total @ 81;
         /// Time spent copying and verifying mirrors, in ns.
         mirror_ns_total, set_mirror_ns_total @ 82;
+        /// The part of the time from its beginning until it had caught up in which it executed events, in ns.
+        executing_ns, set_executing_ns @ 86;
         /// Digest of the full state at `state_digest_boundary`.
         state_digest, set_state_digest @ 83;
         /// The boundary of `state_digest`; 0: none yet.

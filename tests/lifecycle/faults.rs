@@ -137,6 +137,8 @@ fn the_parts_of_a_recovery_are_in_their_order() {
     ]
     .map(part);
     assert!(parts.is_sorted(), "{recovery}");
+    let executing_ns = part("executing_ns");
+    assert!((1..=parts[5] - parts[3]).contains(&executing_ns), "{recovery}");
     assert_eq!(
         (recovery["incarnation"].as_u64(), recovery["cause"].as_str()),
         (Some(2), Some("SIGKILL"))

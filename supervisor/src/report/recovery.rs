@@ -34,6 +34,9 @@ pub struct Recovery {
     pub locked_ns: Option<u64>,
     /// How long the survivor that waited longest could not go on for it, in nanoseconds; null until both have gone on.
     pub stalled_ns: Option<u64>,
+    /// How much of the time until it had caught up the successor executed events, in nanoseconds: those of the replay, and those
+    /// of the interval that its predecessor died in. Null until it has caught up.
+    pub executing_ns: Option<u64>,
 }
 
 impl Recovery {
@@ -83,6 +86,7 @@ pub fn from_record(record: &shm_layout::control::Recovery) -> Recovery {
         from_standby: record.from_standby,
         locked_ns: part(record.locked_ns),
         stalled_ns: record.stalled_ns,
+        executing_ns: (record.caught_up_ns != 0).then_some(record.executing_ns),
     }
 }
 
@@ -111,6 +115,7 @@ pub(crate) mod tests {
             from_standby: true,
             locked_ns: Some(6_000_000),
             stalled_ns: Some(400_000),
+            executing_ns: Some(3_600_000),
         }
     }
 

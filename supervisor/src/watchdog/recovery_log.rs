@@ -144,6 +144,11 @@ fn copy_times(record: &mut Recovery, status: &StatusReader<'_>, now_ns: u64) {
     record.loaded_ns = loaded_ns;
     record.rehydrated_ns = rehydrated_ns;
     record.caught_up_ns = caught_up_ns;
+    record.executing_ns = if caught_up_ns == 0 {
+        0
+    } else {
+        status.executing_ns()
+    };
     record.replayed_intervals = if rehydrated_ns == 0 {
         0
     } else {

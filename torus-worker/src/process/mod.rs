@@ -17,6 +17,7 @@ mod arguments;
 mod budget;
 mod courtesy;
 pub mod describe;
+mod executing;
 mod registry;
 mod run;
 mod scrub;

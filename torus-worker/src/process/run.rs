@@ -17,6 +17,7 @@ use crate::model::Model;
 use super::arguments::Run;
 use super::budget::CheckpointBudget;
 use super::courtesy::Courtesy;
+use super::executing::Executing;
 use super::registry::{ModelEntry, find};
 use super::stalls::Stalls;
 use super::succession::{Succession, Worker};
@@ -168,16 +169,23 @@ fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(),
     let mut stalls = Stalls::default();
     let mut courtesy = Courtesy::new(config);
     let mut stage = Stage::Replaying;
+    let mut executing = Executing {
+        ns: member.segment().own.status.reader().executing_ns(),
+    };
     loop {
         let before = clock::monotonic_ns();
         member.segment().own.status.beat(before);
-        stage = stage.next(member, before);
+        stage = stage.next(member, before, executing);
         if stage == Stage::AtGate {
             std::thread::sleep(Duration::from_micros(200));
             continue;
         }
         budget.request(member, before);
-        let step = advance(member, &mut waiter)?;
+        let step = if stage == Stage::CaughtUp {
+            advance(member, &mut waiter)?
+        } else {
+            executing.time(member, |member| advance(member, &mut waiter))?
+        };
         budget.account(member, before);
         stalls.observe(member, step, before);
         if step == Step::Finished {
@@ -227,7 +235,7 @@ enum Stage {
 
 impl Stage {
     /// The next stage, with its time in the status cell.
-    fn next<M: Model>(self, member: &Worker<'_, M>, now_ns: u64) -> Self {
+    fn next<M: Model>(self, member: &Worker<'_, M>, now_ns: u64, executing: Executing) -> Self {
         let segment = member.segment();
         let status = &segment.own.status;
         match self {
@@ -242,6 +250,7 @@ impl Stage {
             }
             Stage::Live if member.published() > 0 => {
                 status.set_caught_up_frame(member.live_from());
+                status.set_executing_ns(executing.ns);
                 status.set_caught_up_ns(now_ns);
                 Stage::CaughtUp
             }

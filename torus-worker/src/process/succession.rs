@@ -18,6 +18,7 @@ use crate::member::{Member, Step, Vessel, rollback};
 use crate::model::Model;
 
 use super::budget::Timekeeper;
+use super::executing::Executing;
 use super::run::{Context, Failure, STRETCH};
 
 /// How long a successor waits for its predecessor's lock, which the kernel releases when it has torn the process down.
@@ -103,9 +104,11 @@ impl<'c, M: Model> Succession<'c, M> {
         let mut member = self.rehydrate()?;
         let loaded_ns = clock::monotonic_ns();
         let first = member.node().boundary();
+        let mut executing = Executing::default();
         while !self.try_lock()? {
             // Any wait ends with the lock: what is damaged is repaired then, and what is missing is complained about.
-            if let Step::Waiting(_) = member.advance(STRETCH)? {
+            let step = executing.time(&mut member, |member| member.advance(STRETCH))?;
+            if let Step::Waiting(_) = step {
                 std::thread::sleep(LOCK_PAUSE);
                 self.check_patience()?;
             }
@@ -115,6 +118,7 @@ impl<'c, M: Model> Succession<'c, M> {
         }
         let status = &member.segment().own.status;
         status.set_loaded_ns(loaded_ns);
+        status.set_executing_ns(executing.ns);
         status.set_replayed_intervals(member.live_from() - first);
         status.set_phase(if member.is_replaying() {
             Phase::Replaying

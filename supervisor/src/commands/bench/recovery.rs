@@ -253,8 +253,14 @@ fn percentile(mut values: Vec<f64>, part: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// Everything but the time from loaded to rehydrated.
+/// Everything but the time in which the successor executed events, be they of committed intervals or of the one in which its
+/// predecessor died.
 fn without_replay(recovery: &Recovery) -> Option<u64> {
+    Some(recovery.caught_up_ns?.saturating_sub(recovery.executing_ns?))
+}
+
+/// Everything but the time from loaded to rehydrated.
+fn without_replay_of_committed(recovery: &Recovery) -> Option<u64> {
     let replay = recovery.rehydrated_ns?.saturating_sub(recovery.loaded_ns?);
     Some(recovery.caught_up_ns?.saturating_sub(replay))
 }
@@ -286,6 +292,10 @@ fn figures(kills: &[Kill]) -> Vec<Figure> {
             median(times(kills, without_replay)),
             5.0 * ms,
             "5 ms",
+        ),
+        part(
+            "without the replay of committed intervals, median",
+            without_replay_of_committed,
         ),
         part("kill to detected, median", |recovery| recovery.detected_ns),
         bounded(
