@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use shm_layout::segment::{LockByte, SegmentFile};
+
 use super::ENDLESS;
 use crate::support::{Eyes, Random, Run, Torus, until};
 
@@ -21,6 +23,28 @@ fn workers_run_on_without_their_supervisor_and_are_adopted_as_they_are() {
     );
     run.start(&[]);
     assert_eq!(pids(&eyes), before, "the same processes");
+    assert_eq!(run.status().restarts(), 0);
+    run.stop();
+    run.verify();
+}
+
+/// A process that the supervisor was starting when it died has its lock until it begins its own program.
+#[test]
+fn a_lock_that_outlives_its_supervisor_is_waited_for() {
+    let run = Run::new("ghost");
+    run.start(ENDLESS);
+    run.kill_supervisor();
+    let file = SegmentFile::open(run.segment()).expect("the segment stands");
+    until("the lock is free", || {
+        file.try_lock(LockByte::Run).expect("a lock").then_some(())
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            file.unlock(LockByte::Run).expect("it is held");
+        });
+        run.start(&[]);
+    });
     assert_eq!(run.status().restarts(), 0);
     run.stop();
     run.verify();

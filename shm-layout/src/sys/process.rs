@@ -4,18 +4,21 @@ use std::fs;
 
 /// When the process started, in clock ticks since boot: field 22 of /proc/PID/stat. `None` if there is no such process.
 pub fn start_time(pid: u32) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).map(|(_, start_time)| start_time)
 }
 
-/// The program's name in field 2 may hold anything, spaces and parentheses too; it ends at the last `)`.
-fn parse_start_time(stat: &str) -> Option<u64> {
-    // Field 3 follows the parenthesis, so field 22 is number 19 from there.
-    stat.rsplit_once(") ")?
-        .1
-        .split_ascii_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+/// Whether the process with this pid that started at `start_time` executes nothing any more: it is gone, or a zombie.
+pub fn has_ended(pid: u32, start_time: u64) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    parse(&stat).is_none_or(|(state, found)| found != start_time || matches!(state, "Z" | "X"))
+}
+
+/// State and start time. The program's name in field 2 may hold anything, spaces and parentheses too; it ends at the last `)`.
+fn parse(stat: &str) -> Option<(&str, u64)> {
+    // Field 3, the state, follows the parenthesis, so field 22 is number 19 from there.
+    let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 /// The machine's boot id: 128 random bits that are new at every boot. Zeros if it cannot be read.
@@ -44,13 +47,15 @@ mod tests {
         assert!(!alive_as(pid, start + 1, boot_id()));
         assert!(!alive_as(pid, start, [0, 0]));
         assert_eq!(start_time(0x3fff_ffff), None);
+        assert!(!has_ended(pid, start));
+        assert!(has_ended(pid, start + 1) && has_ended(0x3fff_ffff, start));
     }
 
     #[test]
     fn a_program_may_be_called_anything() {
         let fields: Vec<String> = (3..=30).map(|field| field.to_string()).collect();
         let stat = format!("12 (a ) S (x) 7) {}", fields.join(" "));
-        assert_eq!(parse_start_time(&stat), Some(22));
-        assert_eq!(parse_start_time("12 (cut"), None);
+        assert_eq!(parse(&stat), Some(("3", 22)));
+        assert_eq!(parse("12 (cut"), None);
     }
 }

@@ -1,8 +1,11 @@
 //! `start`: creates, replaces, adopts or resumes a run, and watches it to its end.
 
+use std::time::{Duration, Instant};
+
 use shm_layout::config::RunConfig;
 use shm_layout::layout::Layout;
 use shm_layout::names::log_path;
+use shm_layout::sys::process;
 use torus_worker::process::describe::FACES_APART;
 
 use crate::cli::StartArgs;
@@ -13,7 +16,7 @@ use crate::report::summary;
 use crate::start::detach::{self, Outcome};
 use crate::start::launch::{self, Attempt, Judged, Launch, Origin};
 use crate::start::place::{Found, Place};
-use crate::start::rules::{Plan, Wish, plan};
+use crate::start::rules::{Life, Plan, Wish, plan};
 use crate::target::DEFAULT_NAME;
 use crate::text::show;
 use crate::watchdog::RunEnd;
@@ -21,6 +24,8 @@ use crate::watchdog::duty::{Service, watch};
 
 /// How often what stands there is judged anew, when others change it in between.
 const ATTEMPTS: usize = 8;
+/// How long the lock of a supervisor that has died may be held on: it takes a millisecond, on a loaded machine more.
+const GHOST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
@@ -55,12 +60,30 @@ pub fn run(args: &StartArgs) -> Result<Exit, CommandError> {
 
 /// What is to be done with what stands there, if anything may be.
 fn judge(args: &StartArgs, place: &Place) -> Result<(Plan, Found), CommandError> {
-    let found = place.look()?;
-    let plan = plan(found.life, found.standing, wish(args, place));
-    match refusal(plan, place, &found) {
-        Some(refusal) => Err(refusal),
-        None => Ok((plan, found)),
+    let deadline = Instant::now() + GHOST_PATIENCE;
+    loop {
+        let found = place.look()?;
+        let plan = plan(found.life, found.standing, wish(args, place));
+        if found.life == Life::Supervised && Instant::now() < deadline && is_ghost(&found) {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        return match refusal(plan, place, &found) {
+            Some(refusal) => Err(refusal),
+            None => Ok((plan, found)),
+        };
     }
+}
+
+/// Whether the supervisor that holds the run lock has died: a process that it was starting has the lock, too, until it begins
+/// its own program.
+fn is_ghost(found: &Found) -> bool {
+    let map = found.file.as_ref().and_then(|file| file.map_reader().ok());
+    map.is_some_and(|map| {
+        let control = map.views().control;
+        let pid = u32::try_from(control.supervisor_pid()).unwrap_or_default();
+        process::has_ended(pid, control.supervisor_start_time())
+    })
 }
 
 /// Judges and launches; anew when somebody else was at it in between.

@@ -180,9 +180,11 @@ impl Client<'_> {
             }
         }
         let committed = self.commit.committed(region, number);
-        // What reached the lane of a stopped run too late for the stop counts after a resume; a finished run has none.
+        // What reached the lane of a stopped run too late for the stop counts after a resume; a finished run has none. Who has
+        // waited, and not for all, has seen the run dead, be it that somebody resumes it by now.
         let is_over = views.control.run_state() == Some(RunState::Finished);
-        if committed < pushed && !is_over && life::of(self.file)? == Life::Dead {
+        let has_waited = !self.args.no_wait;
+        if committed < pushed && !is_over && (has_waited || life::of(self.file)? == Life::Dead) {
             return Err(CommandError::NotRunning(format!(
                 "the run {} is not running; {} of this client's {pushed} events are on their way, and count when it is \
                  resumed; ask again then",
