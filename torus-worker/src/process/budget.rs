@@ -19,6 +19,8 @@ const PAUSE_NS: u64 = 5_000_000;
 /// at boundaries only, a budget for one in every 1.05 intervals gives twenty in 21, where waiting for it after each would
 /// give one in every two.
 const OWED_MAX_NS: u64 = 200_000_000;
+/// What a successor's first checkpoint and mirrors cost: on a small budget that is worth more run time than the above.
+const DEAR_NS: u64 = 4_000_000;
 
 /// The host of a worker process: real signals end it, nothing else. It takes the time of checkpoints and mirrors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +63,8 @@ pub(super) struct CheckpointBudget {
 #[derive(Clone, Copy)]
 struct Debt {
     owed_ns: u64,
+    /// How much of it leaves room for another checkpoint.
+    most_ns: u64,
     /// When it was so much.
     at_ns: u64,
 }
@@ -74,17 +78,19 @@ impl Debt {
     fn allows(&mut self, now_ns: u64) -> bool {
         self.owed_ns = self.owed_ns.saturating_sub(now_ns.saturating_sub(self.at_ns));
         self.at_ns = now_ns;
-        self.owed_ns <= OWED_MAX_NS
+        self.owed_ns <= self.most_ns
     }
 }
 
 impl CheckpointBudget {
     pub(super) fn new(permille: u32, now_ns: u64) -> Self {
+        let permille = u64::from(permille).max(1);
         Self {
-            permille: u64::from(permille).max(1),
+            permille,
             taken: 0,
             debt: Debt {
                 owed_ns: 0,
+                most_ns: OWED_MAX_NS.max(DEAR_NS * 1000 / permille),
                 at_ns: now_ns,
             },
             asked: 0,
@@ -140,7 +146,11 @@ mod tests {
 
     /// At which of these boundaries, so far apart, a checkpoint is taken that costs so much, at 2 %.
     fn taken(apart_ns: u64, costs_ns: &[u64]) -> Vec<bool> {
-        let mut debt = Debt { owed_ns: 0, at_ns: 0 };
+        let mut debt = Debt {
+            owed_ns: 0,
+            most_ns: OWED_MAX_NS,
+            at_ns: 0,
+        };
         let take = |(boundary, cost_ns): (u64, &u64)| {
             let is_taken = debt.allows(boundary * apart_ns);
             debt.owe(if is_taken { cost_ns * 50 } else { 0 });
@@ -167,7 +177,11 @@ mod tests {
 
     #[test]
     fn what_was_spared_is_not_spent_later() {
-        let mut debt = Debt { owed_ns: 0, at_ns: 0 };
+        let mut debt = Debt {
+            owed_ns: 0,
+            most_ns: OWED_MAX_NS,
+            at_ns: 0,
+        };
         assert!(debt.allows(1_000_000_000_000));
         debt.owe(OWED_MAX_NS + 1);
         assert!(!debt.allows(1_000_000_000_000));
