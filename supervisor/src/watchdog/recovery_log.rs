@@ -89,12 +89,14 @@ impl Watchdog<'_> {
         self.slots[index].recovery = None;
     }
 
-    /// After an adoption: a recovery that the log holds unfinished, of a worker that lives, goes on.
+    /// After another supervisor's death: a recovery that the log holds unfinished goes on, be it that the successor lives, or
+    /// that the dead supervisor had yet to start it.
     pub(super) fn reopen_recoveries(&mut self) {
         let control = self.post.segment.control.reader();
         let count = control.recovery_count();
         for index in 0..self.slots.len() {
             let started_ns = self.status(index).started_ns();
+            let next = self.next_incarnation(index);
             let slot = &mut self.slots[index];
             let of_torus = |torus: Torus| move |record: &Recovery| record.torus == torus;
             let last = (0..count)
@@ -106,11 +108,18 @@ impl Watchdog<'_> {
                         .filter(of_torus(slot.torus))
                         .map(|record| OpenRecovery { number, record })
                 });
-            let unfinished = |open: &OpenRecovery| {
-                open.record.incarnation == slot.incarnation && open.record.caught_up_ns == 0
+            // Of a worker that lives, or of one that is yet to be started.
+            let unfinished = |open: &OpenRecovery| match slot.process {
+                Some(_) => open.record.incarnation == slot.incarnation && open.record.caught_up_ns == 0,
+                None => open.record.incarnation == next && open.record.spawned_ns == 0,
             };
-            slot.recovery = last.filter(unfinished).filter(|_| slot.process.is_some());
-            if let Some(open) = slot.recovery.as_mut().filter(|open| open.record.spawned_ns == 0) {
+            slot.recovery = last.filter(unfinished);
+            let alive = slot.process.is_some();
+            if let Some(open) = slot
+                .recovery
+                .as_mut()
+                .filter(|open| alive && open.record.spawned_ns == 0)
+            {
                 // The supervisor died between starting the worker and noting it.
                 open.record.spawned_ns = started_ns;
             }
