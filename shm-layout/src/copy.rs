@@ -2,9 +2,9 @@
 //!
 //! A loop over atomics moves one word per instruction, because the compiler may not merge them. That fills the processor's
 //! queue of stores with one entry per word, where the slots of a ring have left the inner caches since they were last
-//! written: whole lines, four stores of two words each, take less than half of the time. `rep movsq` moves lines, too, and
-//! within the caches long runs faster still, but its start waits for stores that are under way. So what a frame consists of
-//! goes line by line, and what is longer by the string instruction.
+//! written: whole lines, in stores of two or four words, take less than half of the time. The string instruction `rep movsq`
+//! moves lines, too, but its start waits for stores that are under way, and there are processors (Zen 3) on which it is half
+//! as fast where the two runs do not begin at the same place within a line.
 //!
 //! An assembly block is code that the compiler cannot look into and to which its assumption that nobody writes plain memory
 //! at the same time does not reach. So a copy may be torn, as the loop's may, and never undefined; a word that were torn in
@@ -15,13 +15,11 @@
 //! aligned word whole, so it is like a relaxed store, except that a fence of the language does not order it: [`settle`]
 //! does, and the one who streams calls it after emptying the slot and before publishing it.
 
+use crate::multiset;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words of a cache line.
 const LINE: usize = 8;
-/// Runs of at least so many words are moved by the string instruction.
-const LONG: usize = 384;
-
 /// Copies `from`, which others may be writing, to `to`; both have the same length.
 #[inline]
 pub(crate) fn load_all(from: &[AtomicU64], to: &mut [u64]) {
@@ -45,43 +43,63 @@ pub(crate) fn store_all(to: &[AtomicU64], from: &[u64]) {
     }
 }
 
-/// Moves words in ascending order, as many as this machine moves faster than the loops above; returns how many. Those two
-/// pass the two ends of slices of at least that length, of which one is atomic and the other exclusively borrowed or
-/// unchanging.
+/// Moves whole lines of words in ascending order, where there is something faster than the loops above; returns how many
+/// words. Those two pass the two ends of slices of at least that length, of which one is atomic and the other exclusively
+/// borrowed or unchanging.
 #[inline]
 fn move_whole(from: *const u64, to: *mut u64, words: usize) -> usize {
-    if words >= LONG {
-        string_move(from, to, words)
-    } else {
-        line_move(from, to, words / LINE * LINE)
+    let words = words / LINE * LINE;
+    if words == 0 {
+        return 0;
     }
+    move_lines(from, to, words)
 }
 
-/// Moves aligned words by the string instruction; returns how many.
+/// Moves `words`, a multiple of [`LINE`] and not 0; returns how many.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline]
-fn string_move(from: *const u64, to: *mut u64, words: usize) -> usize {
-    // SAFETY: both runs are valid for `words` words (see `move_whole`) and do not overlap, since only one of them is atomic
-    // memory; the direction flag is clear, as the calling convention demands.
-    unsafe {
-        std::arch::asm!(
-            "rep movsq",
-            inout("rcx") words => _,
-            inout("rsi") from => _,
-            inout("rdi") to => _,
-            options(nostack, preserves_flags),
-        );
+fn move_lines(from: *const u64, to: *mut u64, words: usize) -> usize {
+    if std::arch::is_x86_feature_detected!("avx") {
+        move_by_32(from, to, words);
+    } else {
+        move_by_16(from, to, words);
     }
     words
 }
 
-/// Moves words line by line, `words` being a multiple of [`LINE`]; returns how many.
+/// [`move_lines`] in moves of 32 bytes, for processors that have AVX.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline]
-fn line_move(from: *const u64, to: *mut u64, words: usize) -> usize {
-    if words == 0 {
-        return 0;
+fn move_by_32(from: *const u64, to: *mut u64, words: usize) {
+    // SAFETY: both runs are valid for `words` words (see `move_whole`) and do not overlap, since only one of them is atomic
+    // memory; `words` is a multiple of the eight that each round moves, and not 0; the caller has asked for AVX.
+    unsafe {
+        std::arch::asm!(
+            "2:",
+            "vmovdqu ymm0, [{from}]",
+            "vmovdqu ymm1, [{from} + 32]",
+            "vmovdqu [{to}], ymm0",
+            "vmovdqu [{to} + 32], ymm1",
+            "add {from}, 64",
+            "add {to}, 64",
+            "sub {words}, 8",
+            "jnz 2b",
+            // What follows may use the older instructions, which wait for the upper halves otherwise.
+            "vzeroupper",
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            words = inout(reg) words => _,
+            out("xmm0") _,
+            out("xmm1") _,
+            options(nostack),
+        );
     }
+}
+
+/// [`move_lines`] in moves of 16 bytes.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+fn move_by_16(from: *const u64, to: *mut u64, words: usize) {
     // SAFETY: both runs are valid for `words` words (see `move_whole`) and do not overlap, since only one of them is atomic
     // memory; `words` is a multiple of the eight that each round moves, and not 0.
     unsafe {
@@ -109,19 +127,102 @@ fn line_move(from: *const u64, to: *mut u64, words: usize) -> usize {
             options(nostack),
         );
     }
-    words
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 #[inline]
-fn string_move(_: *const u64, _: *mut u64, _: usize) -> usize {
+fn move_lines(_: *const u64, _: *mut u64, _: usize) -> usize {
     0
+}
+
+/// [`load_all`] of whole events, and their hash as a multiset.
+#[inline]
+pub(crate) fn load_events(from: &[AtomicU64], to: &mut [u64]) -> u64 {
+    debug_assert_eq!(from.len(), to.len());
+    let words = from.len().min(to.len());
+    match move_events(from.as_ptr().cast(), to.as_mut_ptr(), words) {
+        Some(hash) => hash,
+        None => {
+            load_all(from, to);
+            multiset::hash(to)
+        }
+    }
+}
+
+/// [`store_all`] of whole events; returns their hash as a multiset.
+#[inline]
+pub(crate) fn store_events(to: &[AtomicU64], from: &[u64]) -> u64 {
+    debug_assert_eq!(from.len(), to.len());
+    let target = to.as_ptr().cast_mut().cast();
+    match move_events(from.as_ptr(), target, from.len().min(to.len())) {
+        Some(hash) => hash,
+        None => {
+            store_all(to, from);
+            multiset::hash(from)
+        }
+    }
+}
+
+/// Moves words that are whole events, as [`move_whole`] does, and returns their hash as [`multiset::hash`] does; moves
+/// nothing where the processor has no instruction for a round of it. In one pass, the hash of an event is done while the
+/// lines of others are on their way between two cores' caches: 0.9 ns an event, where block by block it takes 1.4 ns.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+fn move_events(from: *const u64, to: *mut u64, words: usize) -> Option<u64> {
+    if !std::arch::is_x86_feature_detected!("aes") {
+        return None;
+    }
+    let events = words / multiset::WORDS;
+    if events == 0 {
+        return Some(0);
+    }
+    let mut sum = [0_u64; 2];
+    // SAFETY: both runs are valid for `words` words (see `move_whole`) and do not overlap, since only one of them is atomic
+    // memory; each round moves three of them, and there is at least one round; the two words of `sum` and the six of the
+    // keys are where they are said to be; the processor has the instructions, as has been asked.
+    unsafe {
+        std::arch::asm!(
+            "movups {start}, [{keys}]",
+            "movups {second}, [{keys} + 16]",
+            "movups {third}, [{keys} + 32]",
+            "pxor {total}, {total}",
+            "2:",
+            "movups {state}, [{from}]",
+            "movq {payload}, [{from} + 16]",
+            "movups [{to}], {state}",
+            "movq [{to} + 16], {payload}",
+            "punpcklqdq {payload}, {payload}",
+            "pxor {state}, {start}",
+            "aesenc {state}, {payload}",
+            "aesenc {state}, {second}",
+            "aesenc {state}, {third}",
+            "paddq {total}, {state}",
+            "add {from}, 24",
+            "add {to}, 24",
+            "dec {events}",
+            "jnz 2b",
+            "movups [{sum}], {total}",
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            events = inout(reg) events => _,
+            keys = in(reg) multiset::KEYS.as_ptr(),
+            sum = in(reg) sum.as_mut_ptr(),
+            state = out(xmm_reg) _,
+            payload = out(xmm_reg) _,
+            start = out(xmm_reg) _,
+            second = out(xmm_reg) _,
+            third = out(xmm_reg) _,
+            total = out(xmm_reg) _,
+            options(nostack),
+        );
+    }
+    Some(sum[0].wrapping_add(sum[1]))
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 #[inline]
-fn line_move(_: *const u64, _: *mut u64, _: usize) -> usize {
-    0
+fn move_events(_: *const u64, _: *mut u64, _: usize) -> Option<u64> {
+    None
 }
 
 /// Copies `from` to `to`, which others may be reading, and leaves no copy of it in the caches: for words that this processor
@@ -158,33 +259,13 @@ pub(crate) fn settle() {
     }
 }
 
-/// Lets the processor fetch words that will be read soon.
-#[inline]
-pub(crate) fn fetch_all(words: &[AtomicU64]) {
-    for word in words.iter().step_by(LINE) {
-        fetch(std::ptr::from_ref(word).cast());
-    }
-}
-
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[inline]
-fn fetch(line: *const i8) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a prefetch reads and writes nothing, whatever the address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
-#[inline]
-fn fetch(_: *const i8) {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_length_is_copied_whole_and_nothing_beside_it() {
-        for length in [0, 1, 7, 8, 9, 24, LONG - 1, LONG, LONG + 1, 5 * LONG + 3] {
+        for length in (0..70).chain([383, 384, 385, 1923]) {
             let data: Vec<u64> = (1..=length as u64).collect();
             let shared: Vec<AtomicU64> = (0..length + 2).map(|_| AtomicU64::new(0)).collect();
             store_all(&shared[1..=length], &data);
@@ -194,5 +275,39 @@ mod tests {
             load_all(&shared[1..=length], &mut copy[1..=length]);
             assert_eq!((&copy[1..=length], copy[0], copy[length + 1]), (&data[..], 0, 0));
         }
+    }
+
+    #[test]
+    fn events_are_copied_whole_and_hashed_on_the_way() {
+        for events in (0..40).chain([1000]) {
+            let length = events * multiset::WORDS;
+            let data: Vec<u64> = (1..=length as u64).map(|word| word * word).collect();
+            let shared: Vec<AtomicU64> = (0..length + 2).map(|_| AtomicU64::new(0)).collect();
+            let hash = multiset::hash(&data);
+            assert_eq!(store_events(&shared[1..=length], &data), hash);
+            let ends = [&shared[0], &shared[length + 1]].map(|word| word.load(Ordering::Relaxed));
+            assert_eq!(ends, [0, 0], "{events} events");
+            let mut copy = vec![0; length + 2];
+            assert_eq!(load_events(&shared[1..=length], &mut copy[1..=length]), hash);
+            assert_eq!((&copy[1..=length], copy[0], copy[length + 1]), (&data[..], 0, 0));
+        }
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[test]
+    fn moves_of_16_bytes_do_what_those_of_32_do() {
+        for words in (LINE..=10 * LINE).step_by(LINE) {
+            let data: Vec<u64> = (1..=words as u64 + 1).collect();
+            for moves in [move_by_16, move_lines_whole] {
+                let mut copy = vec![0; words + 1];
+                moves(data.as_ptr(), copy.as_mut_ptr(), words);
+                assert_eq!((&copy[..words], copy[words]), (&data[..words], 0));
+            }
+        }
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    fn move_lines_whole(from: *const u64, to: *mut u64, words: usize) {
+        assert_eq!(move_lines(from, to, words), words);
     }
 }

@@ -36,6 +36,7 @@ pub mod lane;
 pub mod layout;
 mod limits;
 pub mod membership;
+mod multiset;
 pub mod names;
 pub mod owner;
 mod phase;

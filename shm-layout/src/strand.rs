@@ -5,12 +5,8 @@
 //! with the head of the frame ring. A reader reads only ranges that a committed frame names, and checks the hash;
 //! what a writer left beyond them when it died is never looked at, and is overwritten by its successor.
 
-use super::hash;
 use super::record::TimedEvent;
 use super::words::{Own, View};
-
-/// Events that are copied and hashed at a time: they fit into the first-level cache, twice.
-const BLOCK: usize = 128;
 
 /// Words of a strand for `capacity` events.
 pub const fn strand_words(capacity: usize) -> usize {
@@ -44,22 +40,24 @@ impl<'s> StrandWriter<'s> {
         self.capacity
     }
 
-    /// Writes `events` from `position` on. Nothing is published: the next commit of a frame does that. The caller
-    /// has made sure that the range may be reused.
+    /// Writes `events` from `position` on and returns their hash, as [`super::hash::events`] gives it. Nothing is published: the
+    /// next commit of a frame does that. The caller has made sure that the range may be reused.
     ///
     /// # Panics
     /// If there are more events than the strand holds.
-    pub fn write(&self, position: u64, events: &[TimedEvent]) {
+    pub fn write(&self, position: u64, events: &[TimedEvent]) -> u64 {
         assert!(
             events.len() <= self.capacity,
             "{} events into a strand of {}",
             events.len(),
             self.capacity
         );
-        for (word, start, count) in runs(position, events.len(), self.capacity) {
-            self.words
-                .write(word, bytemuck::cast_slice(&events[start..start + count]));
-        }
+        runs(position, events.len(), self.capacity)
+            .into_iter()
+            .fold(0, |sum: u64, (word, start, count)| {
+                let run = &events[start..start + count];
+                sum.wrapping_add(self.words.write_events(word, bytemuck::cast_slice(run)))
+            })
     }
 
     /// The reading end of the same strand.
@@ -90,7 +88,7 @@ impl<'s> StrandReader<'s> {
         self.capacity
     }
 
-    /// Copies the events from `position` on into `events` and returns their hash, as [`hash::events`] gives it. They count
+    /// Copies the events from `position` on into `events` and returns their hash, as [`super::hash::events`] gives it. They count
     /// only if it is the one in the committed frame that names the range.
     ///
     /// # Panics
@@ -105,24 +103,8 @@ impl<'s> StrandReader<'s> {
         runs(position, events.len(), self.capacity)
             .into_iter()
             .fold(0, |sum: u64, (word, start, count)| {
-                sum.wrapping_add(self.read_run(word, &mut events[start..start + count]))
+                let run = &mut events[start..start + count];
+                sum.wrapping_add(self.words.read_events(word, bytemuck::cast_slice_mut(run)))
             })
-    }
-
-    /// Block by block: while one is hashed, the words of the next come over from their writer's cache.
-    fn read_run(&self, word: usize, events: &mut [TimedEvent]) -> u64 {
-        let end = word + strand_words(events.len());
-        let mut sum = 0_u64;
-        for (block, start) in events
-            .chunks_mut(BLOCK)
-            .zip((word..end).step_by(strand_words(BLOCK)))
-        {
-            let next = start + strand_words(BLOCK);
-            self.words
-                .fetch(next.min(end)..(next + strand_words(BLOCK)).min(end));
-            self.words.read(start, bytemuck::cast_slice_mut(block));
-            sum = sum.wrapping_add(hash::events(block));
-        }
-        sum
     }
 }

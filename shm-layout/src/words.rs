@@ -8,7 +8,8 @@
 //! acquiring load is written as a relaxed load and an acquire fence, which is the same instruction on x86-64.
 
 use super::sync::{
-    AtomicU64, Ordering, fence, fetch_all, load_all, own_load, settle, store_all, store_all_past_caches,
+    AtomicU64, Ordering, fence, load_all, load_events, own_load, settle, store_all, store_all_past_caches,
+    store_events,
 };
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -69,13 +70,13 @@ impl<'a> View<'a> {
         load_all(&self.words[start..start + out.len()], out);
     }
 
-    /// Lets the processor fetch the words of `range`, which will be read soon. Reads nothing itself.
+    /// [`View::read`] of whole events, three words each, and their hash as [`super::hash::events`] gives it.
     ///
     /// # Panics
     /// If the range is not inside the view.
     #[inline]
-    pub fn fetch(&self, range: Range<usize>) {
-        fetch_all(&self.words[range]);
+    pub fn read_events(&self, start: usize, out: &mut [u64]) -> u64 {
+        load_events(&self.words[start..start + out.len()], out)
     }
 
     /// The part `range` of this view.
@@ -160,6 +161,15 @@ impl<'a> Own<'a> {
     #[inline]
     pub fn write(&self, start: usize, data: &[u64]) {
         store_all(&self.words[start..start + data.len()], data);
+    }
+
+    /// [`Own::write`] of whole events, three words each; returns their hash as [`super::hash::events`] gives it.
+    ///
+    /// # Panics
+    /// If the range is not inside.
+    #[inline]
+    pub fn write_events(&self, start: usize, data: &[u64]) -> u64 {
+        store_events(&self.words[start..start + data.len()], data)
     }
 
     /// [`Own::write`] for words that will not be looked at again soon: they do not take the place of others in the caches.

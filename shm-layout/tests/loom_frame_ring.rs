@@ -9,6 +9,8 @@
 
 #[path = "../src/hash.rs"]
 mod hash;
+#[path = "../src/multiset.rs"]
+mod multiset;
 #[path = "../src/record.rs"]
 mod record;
 #[path = "../src/frame_ring.rs"]

@@ -11,7 +11,6 @@ use std::time::Instant;
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::{FrameReader, FrameWriter};
-use shm_layout::hash;
 use shm_layout::record::TimedEvent;
 use shm_layout::region::WorkerSegment;
 use shm_layout::segment::{SegmentFile, remove};
@@ -100,10 +99,10 @@ fn send_events(segment: &WorkerSegment<'_>, batch: usize, count: u64) -> io::Res
     for n in 0..count / batch as u64 {
         wait_for_room(segment, n, ahead)?;
         let position = n * batch as u64;
-        strand.write(position, &events);
+        let hash = strand.write(position, &events);
         frame.set_interval(n);
         frame.set_strand_end(Torus::B, position + batch as u64);
-        frame.set_strand_hash(Torus::B, hash::events(&events));
+        frame.set_strand_hash(Torus::B, hash);
         publish(&segment.own.ring, &mut frame);
     }
     Ok(())

@@ -21,7 +21,15 @@ pub fn store_all(to: &[AtomicU64], from: &[u64]) {
     }
 }
 
-pub fn fetch_all(_: &[AtomicU64]) {}
+pub fn load_events(from: &[AtomicU64], to: &mut [u64]) -> u64 {
+    load_all(from, to);
+    shm_layout::hash::events(bytemuck::cast_slice(to))
+}
+
+pub fn store_events(to: &[AtomicU64], from: &[u64]) -> u64 {
+    store_all(to, from);
+    shm_layout::hash::events(bytemuck::cast_slice(from))
+}
 
 pub fn store_all_past_caches(to: &[AtomicU64], from: &[u64]) {
     store_all(to, from);

@@ -14,11 +14,12 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     /// Closes the live interval: strands first, then the journal, then the frame, and last the one store that commits
     /// them all.
     pub(super) fn publish(&mut self) -> Result<(), MemberError> {
+        let mut hashes = [0; 3];
         for peer in self.peers.iter().copied() {
-            self.write_strand(peer)?;
+            hashes[peer.index()] = self.write_strand(peer)?;
         }
         self.announce_return()?;
-        self.node.close(&mut self.buffers.frame);
+        self.node.close_hashed(&mut self.buffers.frame, hashes);
         let n = self.buffers.frame.interval();
         if leaves_mark(n) {
             self.append(&Record::Mark {
@@ -43,21 +44,22 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         Ok(())
     }
 
-    fn write_strand(&mut self, peer: Torus) -> Result<(), MemberError> {
+    /// Writes what goes to a peer; returns its hash.
+    fn write_strand(&mut self, peer: Torus) -> Result<u64, MemberError> {
         let Some(strand) = self.segment.own.strands[peer.index()].as_ref() else {
-            return Ok(());
+            return Ok(0);
         };
         let events = self.node.outgoing(peer);
         if events.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let position = self.node.books().sent[peer.index()];
-        let half = events.len() / 2;
-        strand.write(position, &events[..half]);
+        let (first, second) = events.split_at(events.len() / 2);
+        let first_hash = strand.write(position, first);
         self.host.reach(Point::StrandHalfWritten)?;
-        strand.write(position + half as u64, &events[half..]);
+        let second_hash = strand.write(position + first.len() as u64, second);
         self.host.reach(Point::StrandWritten)?;
-        Ok(())
+        Ok(first_hash.wrapping_add(second_hash))
     }
 
     /// How the torus is, for who looks at its frames: what it complains about, and whether it has just recovered.

@@ -454,6 +454,12 @@ impl<M: Model> Node<M> {
     /// The caller adds what the simulated state does not determine (incarnation, phase, health, the journal's length)
     /// and seals the frame, whose content has been hashed.
     pub fn close(&mut self, frame: &mut Frame) {
+        let hashes = Torus::ALL.map(|peer| hash::events(self.outgoing(peer)));
+        self.close_hashed(frame, hashes);
+    }
+
+    /// [`Node::close`] where the hashes of what goes to each torus are known.
+    pub fn close_hashed(&mut self, frame: &mut Frame, hashes: [u64; 3]) {
         let n = self.books.boundary;
         frame.clear();
         frame.set_torus(self.torus);
@@ -472,7 +478,7 @@ impl<M: Model> Node<M> {
             frame.set_sent(peer, self.books.sent[peer.index()]);
             frame.set_received(peer, self.books.received[peer.index()]);
             frame.set_strand_end(peer, self.books.sent[peer.index()]);
-            frame.set_strand_hash(peer, hash::events(events));
+            frame.set_strand_hash(peer, hashes[peer.index()]);
             self.books.refused[peer.index()] += self.kernel.refused(peer);
             frame.set_refused(peer, self.books.refused[peer.index()]);
         }
