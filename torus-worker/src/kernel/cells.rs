@@ -2,19 +2,20 @@
 
 use super::edges::Link;
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 const PRESENT: u32 = 1 << 31;
 
 /// The most edges that stand in the cell itself.
 pub(super) const NEAR: usize = 2;
 
-/// A cell. What the kernel and the model keep of it stands together, and its edges too if they are few, so that an event
-/// touches one cache line.
+/// A cell. What the kernel and the model keep of it stands together, and its first edges too, so that most events touch one
+/// cache line.
 #[derive(Clone, Copy, Zeroable)]
 #[repr(C, align(32))]
 pub(super) struct Cell<C> {
     pub(super) target: Target,
-    /// Its edges, if they are no more than these.
+    /// Its first edges; of no meaning beyond its degree.
     pub(super) near: [Link; NEAR],
     /// The state of its process; without meaning if it has none.
     pub(super) state: C,
@@ -24,7 +25,7 @@ pub(super) struct Cell<C> {
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Target {
-    /// Position of the first edge in the pool, if they are too many for the cell.
+    /// Position in the pool of the first edge that has no room in the cell; of no meaning if there is none.
     pub(super) first: u32,
     /// The number of edges; the top bit says that the cell has a process.
     degree_and_present: u32,
@@ -34,6 +35,27 @@ impl Target {
     #[inline(always)]
     pub(super) fn degree(self) -> u32 {
         self.degree_and_present & !PRESENT
+    }
+
+    /// How many of the edges stand in the cell.
+    #[inline(always)]
+    pub(super) fn near(self) -> usize {
+        NEAR.min(self.degree() as usize)
+    }
+
+    /// How many of the edges stand in the pool.
+    #[inline(always)]
+    pub(super) fn rest(self) -> u32 {
+        self.degree().saturating_sub(NEAR as u32)
+    }
+
+    /// Where in the pool they stand.
+    #[inline(always)]
+    pub(super) fn pooled(self) -> Range<usize> {
+        match self.rest() {
+            0 => 0..0,
+            rest => self.first as usize..(self.first + rest) as usize,
+        }
     }
 
     #[inline(always)]
@@ -48,18 +70,7 @@ impl Target {
 }
 
 impl<C> Cell<C> {
-    /// The edges of this cell, in order of creation.
-    #[inline(always)]
-    pub(super) fn links<'a>(&'a self, pool: &'a [Link]) -> &'a [Link] {
-        let degree = self.target.degree() as usize;
-        if degree <= NEAR {
-            &self.near[..degree]
-        } else {
-            &pool[self.target.first as usize..][..degree]
-        }
-    }
-
-    /// Moves the cell's edges, or changes their number.
+    /// Moves the edges that stand in the pool, or changes the number of all.
     pub(super) fn set_edges(&mut self, first: u32, degree: u32) {
         self.target.first = first;
         self.target.degree_and_present = self.target.degree_and_present & PRESENT | degree;

@@ -75,8 +75,8 @@ impl<M: Model> Kernel<M> {
         let mut ordinal = (seed % u64::from(edges.count())) as u32;
         for cell in &mut self.state.cells.list {
             let degree = cell.target.degree();
-            if ordinal < degree {
-                let delay = &mut edges.of_mut(cell)[ordinal as usize].delay;
+            if let Some(link) = edges.of_mut(cell).nth(ordinal as usize) {
+                let delay = &mut link.delay;
                 *delay ^= if *delay == 1 << bit { 2 << bit } else { 1 << bit };
                 return true;
             }

@@ -1,5 +1,4 @@
-//! The edges, those of a cell next to one another in order of creation: in the cell itself if they are few, in one pool
-//! otherwise.
+//! The edges, in order of creation: the first ones of a cell in the cell itself, its others next to one another in one pool.
 
 use super::cells::{Cell, NEAR};
 use super::world::{Edge, Place};
@@ -61,9 +60,10 @@ pub(super) enum Connected {
     Full,
 }
 
-/// All edges of a torus. The pool has those of cells with more than `NEAR`. A cell's edges move to the end of the pool when they outgrow their room, and leave a hole;
-/// when the end of the pool is reached, all are packed again. The pool is twice the capacity, so packing always helps.
-/// A position that holds no edge has delay 0; a cell may grow into such positions behind its last edge.
+/// All edges of a torus. The pool has those of each cell from its edge `NEAR` on. They move to the end of the pool when they
+/// outgrow their room, and leave a hole; when the end of the pool is reached, all are packed again. The pool is twice the
+/// capacity, so packing always helps. A position that holds no edge has delay 0; a cell may grow into such positions behind
+/// its last edge.
 pub(super) struct Edges {
     pub(super) pool: Vec<Link>,
     used: u32,
@@ -99,24 +99,23 @@ impl Edges {
         self.used > 0
     }
 
-    pub(super) fn of<'a, C>(&'a self, cell: &'a Cell<C>) -> &'a [Link] {
-        cell.links(&self.pool)
+    /// The edges of a cell, in order of creation.
+    pub(super) fn of<'a, C>(&'a self, cell: &'a Cell<C>) -> impl Iterator<Item = &'a Link> {
+        let near = &cell.near[..cell.target.near()];
+        near.iter().chain(&self.pool[cell.target.pooled()])
     }
 
-    pub(super) fn of_mut<'a, C>(&'a mut self, cell: &'a mut Cell<C>) -> &'a mut [Link] {
-        let degree = cell.target.degree() as usize;
-        if degree <= NEAR {
-            &mut cell.near[..degree]
-        } else {
-            &mut self.pool[cell.target.first as usize..][..degree]
-        }
+    /// The same, to change them.
+    pub(super) fn of_mut<'a, C>(&'a mut self, cell: &'a mut Cell<C>) -> impl Iterator<Item = &'a mut Link> {
+        let near = &mut cell.near[..cell.target.near()];
+        near.iter_mut().chain(&mut self.pool[cell.target.pooled()])
     }
 
     /// Creates an edge, or replaces the delay of the edge that leads there already.
     pub(super) fn connect<C>(&mut self, cells: &mut [Cell<C>], from: u32, edge: Edge) -> Connected {
         let link = Link::new(edge);
-        let own = self.of_mut(&mut cells[from as usize]);
-        if let Some(existing) = own.iter_mut().find(|existing| existing.to == link.to) {
+        let own = &mut cells[from as usize];
+        if let Some(existing) = self.of_mut(own).find(|existing| existing.to == link.to) {
             existing.delay = link.delay;
             return Connected::Replaced;
         }
@@ -125,9 +124,10 @@ impl Edges {
         }
         self.make_room(cells, from);
         let cell = &mut cells[from as usize];
-        let degree = cell.target.degree();
-        cell.set_edges(cell.target.first, degree + 1);
-        self.of_mut(cell)[degree as usize] = link;
+        cell.set_edges(cell.target.first, cell.target.degree() + 1);
+        if let Some(place) = self.of_mut(cell).last() {
+            *place = link;
+        }
         self.count += 1;
         Connected::Created
     }
@@ -135,53 +135,46 @@ impl Edges {
     /// Sees to it that there is room for one more edge behind those of a cell.
     fn make_room<C>(&mut self, cells: &mut [Cell<C>], from: u32) {
         let target = cells[from as usize].target;
-        let (degree, end) = (target.degree(), target.first + target.degree());
+        let (degree, rest) = (target.degree(), target.rest());
         if degree < NEAR as u32 {
             return;
         }
-        let in_pool = degree > NEAR as u32;
-        if in_pool && end < self.used && self.pool[end as usize].delay == 0 {
+        let end = target.first + rest;
+        if rest > 0 && end < self.used && self.pool[end as usize].delay == 0 {
             return;
         }
-        if in_pool && end == self.used && end + degree <= self.size() {
+        if rest > 0 && end == self.used && end + degree <= self.size() {
             self.used += degree;
             return;
         }
-        if self.used + 2 * degree > self.size() {
+        if self.used + rest + degree > self.size() {
             self.pack(cells);
         }
         self.move_to_end(&mut cells[from as usize], degree);
     }
 
-    /// Moves a cell's edges to the end of the pool, and leaves room for `more` there, or as many as fit.
+    /// Moves a cell's edges in the pool to its end, and leaves room for `more` there, or as many as fit.
     fn move_to_end<C>(&mut self, cell: &mut Cell<C>, more: u32) {
-        let degree = cell.target.degree();
-        if degree > NEAR as u32 {
-            let old = cell.target.first as usize..(cell.target.first + degree) as usize;
-            self.pool.copy_within(old.clone(), self.used as usize);
-            self.pool[old].fill(Link::zeroed());
-        } else {
-            self.pool[self.used as usize..][..degree as usize].copy_from_slice(&cell.near[..degree as usize]);
-        }
-        cell.set_edges(self.used, degree);
-        self.used = self.size().min(self.used + degree + more);
+        let old = cell.target.pooled();
+        self.pool.copy_within(old.clone(), self.used as usize);
+        self.pool[old].fill(Link::zeroed());
+        cell.set_edges(self.used, cell.target.degree());
+        self.used = self.size().min(self.used + cell.target.rest() + more);
     }
 
     fn size(&self) -> u32 {
         self.capacity * 2
     }
 
-    /// Packs all edges without holes, in the order of cells. It allocates; set-up and growth may.
+    /// Packs the pool without holes, in the order of cells. It allocates; set-up and growth may.
     pub(super) fn pack<C>(&mut self, cells: &mut [Cell<C>]) {
         let mut packed: Vec<Link> = bytemuck::zeroed_vec(self.pool.len());
         let mut used = 0;
         for cell in cells.iter_mut() {
-            let degree = cell.target.degree();
-            if degree > NEAR as u32 {
-                packed[used as usize..][..degree as usize].copy_from_slice(self.of(cell));
-                cell.set_edges(used, degree);
-                used += degree;
-            }
+            let rest = cell.target.rest();
+            packed[used as usize..][..rest as usize].copy_from_slice(&self.pool[cell.target.pooled()]);
+            cell.set_edges(used, cell.target.degree());
+            used += rest;
         }
         self.pool = packed;
         self.used = used;
@@ -189,9 +182,9 @@ impl Edges {
 
     /// Takes all edges from a cell.
     pub(super) fn detach<C>(&mut self, cell: &mut Cell<C>) -> Vec<Edge> {
-        let edges = self.of(cell).iter().map(|link| link.edge()).collect();
+        let edges = self.of(cell).map(|link| link.edge()).collect();
         self.count -= cell.target.degree();
-        self.of_mut(cell).fill(Link::zeroed());
+        self.of_mut(cell).for_each(|link| *link = Link::zeroed());
         cell.set_edges(0, 0);
         edges
     }
@@ -220,10 +213,10 @@ impl Edges {
             return false;
         }
         cell.set_edges(self.used, degree);
-        for (place, link) in self.of_mut(cell).iter_mut().zip(links) {
+        for (place, link) in self.of_mut(cell).zip(links) {
             *place = link;
         }
-        self.used += if degree > NEAR as u32 { degree } else { 0 };
+        self.used += cell.target.rest();
         self.count += degree;
         true
     }
@@ -264,7 +257,6 @@ mod tests {
             let expected: Vec<_> = (0..20).map(|round| edge(round, delay(round))).collect();
             let found: Vec<_> = edges
                 .of(&list[cell as usize])
-                .iter()
                 .map(|link| link.edge())
                 .collect();
             assert_eq!(found, expected);
@@ -272,11 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn edges_move_out_of_the_cell_when_they_get_many_and_back_when_few_are_attached() {
+    fn edges_beyond_the_first_ones_stand_in_the_pool() {
         let mut list = vec![Cell::<u64>::zeroed(); 1];
         let mut edges = Edges::new(10);
         let links = |edges: &Edges, cell: &Cell<u64>| -> Vec<_> {
-            edges.of(cell).iter().map(|link| link.edge()).collect()
+            edges.of(cell).map(|link| link.edge()).collect()
         };
         let mut expected = Vec::new();
         for at in 0..NEAR as u32 + 2 {

@@ -1,5 +1,6 @@
 //! Route: what a process sends along its cell's edges, to cells of this torus or of a peer.
 
+use super::cells::NEAR;
 use super::chunks::Packed;
 use super::edges::{Link, TORUS};
 use super::error::Resource;
@@ -119,7 +120,13 @@ pub struct Outbox<'a> {
     /// This torus as it stands in an edge's word.
     pub(super) home: u32,
     pub(super) stream: Stream,
-    pub(super) links: &'a mut [Link],
+    /// The first edges, and how many there are in all.
+    pub(super) near: &'a mut [Link; NEAR],
+    pub(super) degree: usize,
+    /// The others, which stand in the pool from `first` on. Most events go along one of the first: that there are more is
+    /// looked at when one of these is asked for.
+    pub(super) pool: &'a mut [Link],
+    pub(super) first: u32,
     pub(super) wheel: &'a mut Wheel,
     pub(super) remote: &'a mut Remote,
 }
@@ -128,7 +135,7 @@ impl Outbox<'_> {
     /// The number of out-edges.
     #[inline(always)]
     pub fn out_degree(&self) -> usize {
-        self.links.len()
+        self.degree
     }
 
     /// An out-edge.
@@ -137,7 +144,11 @@ impl Outbox<'_> {
     /// `index` is not below [`Outbox::out_degree`].
     #[inline(always)]
     pub fn edge(&self, index: usize) -> Edge {
-        self.links[index].edge()
+        let link = match self.is_pooled(index) {
+            false => self.near[index],
+            true => self.pool[self.first as usize + index - NEAR],
+        };
+        link.edge()
     }
 
     /// Sends an event along an out-edge and leaves the edge with this delay. It arrives `delay` ticks later (a delay of
@@ -149,7 +160,10 @@ impl Outbox<'_> {
     #[inline(always)]
     pub fn send(&mut self, index: usize, delay: u32, payload: i64) {
         let delay = delay.max(1);
-        let link = &mut self.links[index];
+        let link = match self.is_pooled(index) {
+            false => &mut self.near[index],
+            true => &mut self.pool[self.first as usize + index - NEAR],
+        };
         link.delay = delay;
         // Without the torus if it is this one.
         let dst = link.to ^ self.home;
@@ -168,6 +182,15 @@ impl Outbox<'_> {
         }
     }
 
+    /// Whether an out-edge stands in the pool.
+    #[inline(always)]
+    fn is_pooled(&self, index: usize) -> bool {
+        if index >= self.degree {
+            no_such_edge(index, self.degree);
+        }
+        index >= NEAR
+    }
+
     /// The next 64 random bits of this cell at this tick.
     #[inline(always)]
     pub fn draw(&mut self) -> u64 {
@@ -179,4 +202,11 @@ impl Outbox<'_> {
     pub fn draw_below(&mut self, bound: u64) -> u64 {
         self.stream.below(bound)
     }
+}
+
+/// In a function that takes both numbers by value, an outbox can stay in registers.
+#[cold]
+#[inline(never)]
+fn no_such_edge(index: usize, degree: usize) -> ! {
+    panic!("edge {index} of {degree}")
 }

@@ -90,7 +90,7 @@ impl<C: bytemuck::Pod> State<C> {
 
     pub(super) fn edge(&self, from: u32, index: usize) -> Option<Edge> {
         let cell = self.cells.list.get(from as usize)?;
-        self.edges.of(cell).get(index).map(|link| link.edge())
+        self.edges.of(cell).nth(index).map(|link| link.edge())
     }
 
     pub(super) fn schedule(&mut self, event: TimedEvent) -> Result<(), KernelError> {

@@ -177,12 +177,6 @@ impl<M: Model> Stage<'_, M> {
     #[inline(always)]
     fn deliver(&mut self, cell: u32, bag: &[Event]) {
         let Cell { target, near, state } = &mut self.cells[cell as usize];
-        let degree = target.degree() as usize;
-        let links = if degree <= NEAR {
-            &mut near[..degree]
-        } else {
-            &mut self.pool[target.first as usize..][..degree]
-        };
         let present = target.is_present();
         let mut site = Site {
             tick: self.tick,
@@ -195,7 +189,10 @@ impl<M: Model> Stage<'_, M> {
             source: Source(self.origin + cell),
             home: self.home,
             stream: self.key.stream(cell),
-            links,
+            near,
+            degree: target.degree() as usize,
+            pool: self.pool,
+            first: target.first,
             wheel: self.wheel,
             remote: self.remote,
         };

@@ -55,7 +55,6 @@ impl<C: bytemuck::Pod> State<C> {
         }
         self.edges
             .of(cell)
-            .iter()
             .for_each(|link| out.put(&[link_word(*link)]));
         if cell.target.is_present() {
             let (state, tail) = bytemuck::bytes_of(&cell.state).as_chunks();
