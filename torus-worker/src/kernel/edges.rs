@@ -93,12 +93,6 @@ impl Edges {
         self.count
     }
 
-    /// Whether any cell may have its edges in the pool.
-    #[inline]
-    pub(super) fn has_pooled(&self) -> bool {
-        self.used > 0
-    }
-
     /// The edges of a cell, in order of creation.
     pub(super) fn of<'a, C>(&'a self, cell: &'a Cell<C>) -> impl Iterator<Item = &'a Link> {
         let near = &cell.near[..cell.target.near()];
@@ -255,10 +249,7 @@ mod tests {
         for cell in 0..cells {
             let delay = |round| if (cell, round) == (0, 0) { 99 } else { cell + 1 };
             let expected: Vec<_> = (0..20).map(|round| edge(round, delay(round))).collect();
-            let found: Vec<_> = edges
-                .of(&list[cell as usize])
-                .map(|link| link.edge())
-                .collect();
+            let found: Vec<_> = edges.of(&list[cell as usize]).map(|link| link.edge()).collect();
             assert_eq!(found, expected);
         }
     }
@@ -267,9 +258,8 @@ mod tests {
     fn edges_beyond_the_first_ones_stand_in_the_pool() {
         let mut list = vec![Cell::<u64>::zeroed(); 1];
         let mut edges = Edges::new(10);
-        let links = |edges: &Edges, cell: &Cell<u64>| -> Vec<_> {
-            edges.of(cell).map(|link| link.edge()).collect()
-        };
+        let links =
+            |edges: &Edges, cell: &Cell<u64>| -> Vec<_> { edges.of(cell).map(|link| link.edge()).collect() };
         let mut expected = Vec::new();
         for at in 0..NEAR as u32 + 2 {
             assert_eq!(links(&edges, &list[0]), expected);

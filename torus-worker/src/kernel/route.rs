@@ -4,6 +4,7 @@ use super::cells::NEAR;
 use super::chunks::Packed;
 use super::edges::{Link, TORUS};
 use super::error::Resource;
+use super::prefetch::prefetch;
 use super::wheel::Wheel;
 use super::world::{Edge, Place};
 use crate::random::Stream;
@@ -104,6 +105,95 @@ impl Remote {
     }
 }
 
+/// The most sends that wait for their edges.
+const POSTPONED: usize = 64;
+
+/// Sends along edges that stand in the pool, until the edges have come into the cache.
+///
+/// Where few events go along such edges, they are not fetched ahead with the cells; and where an event goes is known only
+/// from its edge. So what is to be sent is noted, while the edge is fetched, and sent later in the same tick. In which order
+/// a tick's events are sent changes nothing. Where many do, all edges are fetched ahead, and nothing waits.
+pub(super) struct Postponed {
+    list: [Send; POSTPONED],
+    count: usize,
+    /// Sends along edges in the pool at this tick that are not in the list any more, or never were.
+    sent: usize,
+    /// Whether so many events go along edges in the pool that they are fetched ahead.
+    pub(super) fetches_ahead: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Send {
+    /// The edge's position in the pool.
+    at: u32,
+    delay: u32,
+    src: Source,
+    payload: i64,
+}
+
+impl Postponed {
+    pub(super) fn new() -> Postponed {
+        Postponed {
+            list: [Send::default(); POSTPONED],
+            count: 0,
+            sent: 0,
+            fetches_ahead: false,
+        }
+    }
+
+    /// Ends a tick at which all has been sent: the next one probably is as this one, which had so many bags.
+    pub(super) fn end_tick(&mut self, bags: usize) {
+        self.fetches_ahead = self.sent > bags / 2;
+        self.sent = 0;
+    }
+
+    /// Notes a send; returns whether there is no room for another.
+    #[inline(always)]
+    fn add(&mut self, send: Send) -> bool {
+        self.list[self.count] = send;
+        self.count += 1;
+        self.count == POSTPONED
+    }
+
+    /// Whether the last send that waits is of this source. A tick delivers to each cell once, so those of the cell that it
+    /// delivers to come last.
+    #[inline(always)]
+    fn ends_with(&self, src: Source) -> bool {
+        self.list[..self.count].last().is_some_and(|send| send.src == src)
+    }
+
+    /// Sends all, and leaves each edge with its delay.
+    #[inline(never)]
+    pub(super) fn send(
+        &mut self,
+        tick: u64,
+        home: u32,
+        pool: &mut [Link],
+        wheel: &mut Wheel,
+        remote: &mut Remote,
+    ) {
+        for send in &self.list[..self.count] {
+            let &Send {
+                at,
+                delay,
+                src,
+                payload,
+            } = send;
+            let link = &mut pool[at as usize];
+            link.delay = delay;
+            let dst = link.to ^ home;
+            if dst < TORUS {
+                wheel.emit(delay, Packed::new(Event { dst, src, payload }));
+            } else {
+                let time = tick + u64::from(delay);
+                remote.emit(*link, wheel, time, src, payload);
+            }
+        }
+        self.sent += self.count;
+        self.count = 0;
+    }
+}
+
 /// What overflowed in this tick, if anything did.
 #[inline]
 pub(super) fn overflow(wheel: &Wheel, remote: &Remote, pending: u32) -> Option<Resource> {
@@ -127,6 +217,9 @@ pub struct Outbox<'a> {
     /// looked at when one of these is asked for.
     pub(super) pool: &'a mut [Link],
     pub(super) first: u32,
+    /// Whether the edges in the pool have been fetched ahead, so that no send has to wait for them.
+    pub(super) has_pool_ahead: bool,
+    pub(super) postponed: &'a mut Postponed,
     pub(super) wheel: &'a mut Wheel,
     pub(super) remote: &'a mut Remote,
 }
@@ -143,10 +236,10 @@ impl Outbox<'_> {
     /// # Panics
     /// `index` is not below [`Outbox::out_degree`].
     #[inline(always)]
-    pub fn edge(&self, index: usize) -> Edge {
+    pub fn edge(&mut self, index: usize) -> Edge {
         let link = match self.is_pooled(index) {
             false => self.near[index],
-            true => self.pool[self.first as usize + index - NEAR],
+            true => self.pooled(index - NEAR),
         };
         link.edge()
     }
@@ -162,7 +255,11 @@ impl Outbox<'_> {
         let delay = delay.max(1);
         let link = match self.is_pooled(index) {
             false => &mut self.near[index],
-            true => &mut self.pool[self.first as usize + index - NEAR],
+            true if self.has_pool_ahead => {
+                self.postponed.sent += 1;
+                &mut self.pool[self.first as usize + index - NEAR]
+            }
+            true => return self.postpone(index - NEAR, delay, payload),
         };
         link.delay = delay;
         // Without the torus if it is this one.
@@ -180,6 +277,36 @@ impl Outbox<'_> {
             let time = self.tick + u64::from(delay);
             self.remote.emit(*link, self.wheel, time, self.source, payload);
         }
+    }
+
+    /// An edge in the pool. A send along it that still waits has not left its delay there yet.
+    #[inline(always)]
+    fn pooled(&mut self, index: usize) -> Link {
+        if self.postponed.ends_with(self.source) {
+            self.send_postponed();
+        }
+        self.pool[self.first as usize + index]
+    }
+
+    #[inline(always)]
+    fn postpone(&mut self, index: usize, delay: u32, payload: i64) {
+        let at = self.first + index as u32;
+        prefetch(self.pool, at as usize);
+        let send = Send {
+            at,
+            delay,
+            src: self.source,
+            payload,
+        };
+        if self.postponed.add(send) {
+            self.send_postponed();
+        }
+    }
+
+    #[inline(always)]
+    fn send_postponed(&mut self) {
+        self.postponed
+            .send(self.tick, self.home, self.pool, self.wheel, self.remote);
     }
 
     /// Whether an out-edge stands in the pool.

@@ -4,7 +4,7 @@ use super::cells::Cells;
 use super::collide::Collider;
 use super::edges::{Connected, Edges};
 use super::error::{KernelError, Resource, TIME_MAX};
-use super::route::Remote;
+use super::route::{Postponed, Remote};
 use super::wheel::Wheel;
 use super::world::{Edge, World};
 use shm_layout::config::Capacity;
@@ -20,6 +20,7 @@ pub(super) struct State<C> {
     /// Pending events for cells whose process is on its way here (see `migrate`).
     pub(super) held: Vec<TimedEvent>,
     pub(super) remote: Remote,
+    pub(super) postponed: Postponed,
     pub(super) collider: Collider,
     /// The events of the tick being executed, in order, if someone looks at them.
     pub(super) due: Vec<Event>,
@@ -40,6 +41,7 @@ impl<C: bytemuck::Pod> State<C> {
             wheel: Wheel::new(capacity.pending),
             held: Vec::new(),
             remote: Remote::new(capacity.remote_per_interval, world.peers()),
+            postponed: Postponed::new(),
             collider: Collider::new(world.lattice.cells(), capacity.pending),
             due: Vec::with_capacity(capacity.pending as usize),
             events: 0,

@@ -1,12 +1,12 @@
 //! Tick: the loop that executes virtual time.
 
-use super::cells::{Cell, NEAR};
+use super::cells::Cell;
 use super::collide::{AHEAD, Collider};
 use super::digest::TickDigest;
 use super::edges::{Link, TORUS};
 use super::error::{KernelError, TIME_MAX};
 use super::prefetch::prefetch;
-use super::route::{Outbox, Remote, overflow};
+use super::route::{Outbox, Postponed, Remote, overflow};
 use super::site::Site;
 use super::state::State;
 use super::wheel::Wheel;
@@ -86,7 +86,6 @@ impl<C: bytemuck::Pod> State<C> {
     }
 
     fn deliver_all<M: Model<Cell = C>>(&mut self, model: &M, tick: u64) {
-        let pooled = self.edges.has_pooled();
         let mut stage = Stage {
             model,
             tick,
@@ -98,12 +97,15 @@ impl<C: bytemuck::Pod> State<C> {
             pool: &mut self.edges.pool,
             wheel: &mut self.wheel,
             remote: &mut self.remote,
+            postponed: &mut self.postponed,
         };
-        if pooled {
+        if stage.postponed.fetches_ahead {
             stage.deliver_bags::<true>(&mut self.collider);
         } else {
             stage.deliver_bags::<false>(&mut self.collider);
         }
+        stage.send_postponed();
+        self.postponed.end_tick(self.collider.bags);
     }
 }
 
@@ -120,12 +122,13 @@ struct Stage<'a, M: Model> {
     pool: &'a mut [Link],
     wheel: &'a mut Wheel,
     remote: &'a mut Remote,
+    postponed: &'a mut Postponed,
     active: &'a mut u32,
 }
 
 impl<M: Model> Stage<'_, M> {
-    /// Delivers all bags, and fetches cells ahead, and where some have edges in the pool, these half as far. In a function of
-    /// its own this loop keeps more of what it needs in registers.
+    /// Delivers all bags, and fetches cells ahead, and if most events need them, half as far ahead the edges in the pool. In a
+    /// function of its own this loop keeps more of what it needs in registers.
     #[inline(never)]
     fn deliver_bags<const POOLED: bool>(&mut self, collider: &mut Collider) {
         for event in &collider.firsts[..collider.bags.min(AHEAD)] {
@@ -139,43 +142,49 @@ impl<M: Model> Stage<'_, M> {
             }
             if collider.hits.is_again(first.cell()) {
                 match collider.others.gather(first) {
-                    [one, other] => self.deliver_two([*one, *other]),
-                    bag => self.deliver_several(bag),
+                    [one, other] => self.deliver_two::<POOLED>([*one, *other]),
+                    bag => self.deliver_several::<POOLED>(bag),
                 }
             } else {
                 let event = first.event();
-                self.deliver(event.dst, slice::from_ref(&event));
+                self.deliver::<POOLED>(event.dst, slice::from_ref(&event));
             }
         }
     }
 
-    /// Fetches the edges of a cell that has been fetched before.
+    /// Fetches the edges in the pool of a cell that has been fetched before.
     #[inline(always)]
     fn prefetch_edges(&self, cell: usize) {
         if let Some(cell) = self.cells.get(cell)
-            && cell.target.degree() as usize > NEAR
+            && cell.target.rest() > 0
         {
             prefetch(self.pool, cell.target.first as usize);
         }
     }
 
+    /// Sends what still waits for its edge.
+    fn send_postponed(&mut self) {
+        self.postponed
+            .send(self.tick, self.home, self.pool, self.wheel, self.remote);
+    }
+
     /// Delivers a bag of two events, which most bags of several are: without loops, whose ends would not be foreseen.
     #[inline(never)]
-    fn deliver_two(&mut self, bag: [Event; 2]) {
-        self.deliver(bag[0].dst, &bag);
+    fn deliver_two<const POOLED: bool>(&mut self, bag: [Event; 2]) {
+        self.deliver::<POOLED>(bag[0].dst, &bag);
     }
 
     /// Delivers a bag that may be of several events.
     #[inline(never)]
-    fn deliver_several(&mut self, bag: &[Event]) {
+    fn deliver_several<const POOLED: bool>(&mut self, bag: &[Event]) {
         if let Some(first) = bag.first() {
-            self.deliver(first.dst, bag);
+            self.deliver::<POOLED>(first.dst, bag);
         }
     }
 
     /// Hands a bag to the model.
     #[inline(always)]
-    fn deliver(&mut self, cell: u32, bag: &[Event]) {
+    fn deliver<const POOLED: bool>(&mut self, cell: u32, bag: &[Event]) {
         let Cell { target, near, state } = &mut self.cells[cell as usize];
         let present = target.is_present();
         let mut site = Site {
@@ -193,6 +202,8 @@ impl<M: Model> Stage<'_, M> {
             degree: target.degree() as usize,
             pool: self.pool,
             first: target.first,
+            has_pool_ahead: POOLED,
+            postponed: self.postponed,
             wheel: self.wheel,
             remote: self.remote,
         };

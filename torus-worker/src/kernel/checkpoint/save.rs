@@ -53,9 +53,7 @@ impl<C: bytemuck::Pod> State<C> {
         if degree >= DEGREE_IN_WORD {
             out.put(&[degree.into()]);
         }
-        self.edges
-            .of(cell)
-            .for_each(|link| out.put(&[link_word(*link)]));
+        self.edges.of(cell).for_each(|link| out.put(&[link_word(*link)]));
         if cell.target.is_present() {
             let (state, tail) = bytemuck::bytes_of(&cell.state).as_chunks();
             state
