@@ -254,7 +254,7 @@ fn create_shm(name: &str, bytes: u64) -> io::Result<()> {
 
 /// Locks and allocates the file, writes configuration and header, and verifies all of it by attaching.
 fn fill(file: File, path: &Path, config: &RunConfig, layout: Layout) -> Result<SegmentFile, SegmentError> {
-    let locked = ofd_lock::try_lock(&file, LockByte::Run.byte());
+    let locked = ofd_lock::try_lock(&file, LockByte::Run.bytes());
     if !locked.map_err(|errno| SegmentError::io("lock", path, errno))? {
         return Err(SegmentError::InUse {
             path: path.to_owned(),

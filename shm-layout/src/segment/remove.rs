@@ -54,7 +54,7 @@ pub fn in_use(path: &Path) -> Result<bool, SegmentError> {
         .open(path)
         .map_err(|error| SegmentError::io("open", path, error))?;
     for byte in 0..LOCK_BYTES {
-        let held = ofd_lock::held_by_another(&file, byte);
+        let held = ofd_lock::held_by_another(&file, byte..byte + 1);
         if held.map_err(|errno| SegmentError::io("look at the locks of", path, errno))? {
             return Ok(true);
         }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use shm_layout::config::{OnLoss, RunConfig};
+use shm_layout::owner::OwnerDied;
 use shm_layout::status::Phase;
 use shm_layout::sys::clock;
 
@@ -52,11 +53,12 @@ impl Courtesy {
     }
 }
 
-/// Whether the successor of a peer is on its way to the first frame that its predecessor had not committed.
+/// Whether a peer has just died, or its successor is on its way to the first frame that it had not committed.
 fn catches_up<M: Model, J: Journal, H: Host>(member: &Member<'_, M, J, H>) -> bool {
     member.segment().peers.iter().flatten().any(|peer| {
         let is_at_work = !matches!(peer.status.phase(), Phase::Finished | Phase::Failed);
-        is_at_work && peer.status.caught_up_ns() == 0
+        let has_died = || OwnerDied::from_word(peer.status.owner_word()).is_some();
+        is_at_work && (peer.status.caught_up_ns() == 0 || has_died())
     })
 }
 

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use shm_layout::config::RunConfig;
 use shm_layout::segment::{SegmentError, SegmentFile};
 use shm_layout::status::Phase;
 use shm_layout::sys::{clock, program, signals, slice};
@@ -156,14 +155,16 @@ pub(super) fn run_in<M: Model>(context: &Context, vessel: Option<Vessel<M>>) -> 
 }
 
 fn live<M: Model>(context: &Context, mut member: Worker<'_, M>) -> Result<(), Failure> {
-    drive(&mut member, context.file.config())?;
+    drive(context, &mut member)?;
     member.segment().own.status.set_phase(Phase::Finished);
     wake_peers(member.segment(), context.torus);
     Ok(())
 }
 
 /// Calls [`Member::advance`] until the run has ended; beats, waits and keeps the checkpoint budget in between.
-fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(), Failure> {
+fn drive<M: Model>(context: &Context, member: &mut Worker<'_, M>) -> Result<(), Failure> {
+    let config = context.file.config();
+    let mut is_settled = false;
     let mut waiter = Waiter::new(config.tori.into());
     let mut budget = CheckpointBudget::new(config.checkpoint_budget_permille, clock::monotonic_ns());
     let mut stalls = Stalls::default();
@@ -175,6 +176,9 @@ fn drive<M: Model>(member: &mut Worker<'_, M>, config: &RunConfig) -> Result<(),
     loop {
         let before = clock::monotonic_ns();
         member.segment().own.status.beat(before);
+        if !is_settled {
+            is_settled = context.file.settle(context.torus)?;
+        }
         stage = stage.next(member, before, executing);
         if stage == Stage::AtGate {
             std::thread::sleep(Duration::from_micros(200));
@@ -242,7 +246,8 @@ impl Stage {
             Stage::Replaying if !member.is_replaying() => {
                 status.set_replayed_ns(now_ns);
                 status.set_phase(Phase::Waiting);
-                Stage::AtGate
+                // A successor finds it open.
+                Stage::AtGate.next(member, now_ns, executing)
             }
             Stage::AtGate if segment.control.gate_is_open() => {
                 status.set_phase(Phase::Running);

@@ -1,14 +1,15 @@
 //! Succession: from the start of a worker to the moment at which its region is its own.
 //!
-//! A worker is started as soon as its predecessor is known to be dying. It reads, loads and replays in its own memory at
-//! once, and looks for the region's lock between stretches. The kernel releases that lock only when it has torn the
-//! predecessor's memory down; by then much of the replay is done. Nothing is written before.
+//! A worker is started as soon as its predecessor is known to be dying. It takes the region over when the kernel says that
+//! the predecessor has no memory any more, so that it can write nothing, or has released its lock, which it does when the
+//! memory has been torn down, some milliseconds later. Until then it reads, loads and replays in its own memory, and
+//! writes nothing.
 
 use std::time::Duration;
 
 use shm_layout::names;
 use shm_layout::region::WorkerSegment;
-use shm_layout::segment::{LockByte, WorkerMap};
+use shm_layout::segment::WorkerMap;
 use shm_layout::status::{Identity, Phase};
 use shm_layout::sys::robust::Held;
 use shm_layout::sys::{clock, process};
@@ -144,13 +145,20 @@ impl<'c, M: Model> Succession<'c, M> {
         )?)
     }
 
-    /// Takes the lock if it is free, and then says in the status cell who is here.
+    /// Takes the region over if its last owner is dead, and then says in the status cell who is here.
     fn try_lock(&mut self) -> Result<bool, Failure> {
         let torus = self.context.torus;
         if self.is_locked() {
             return Ok(true);
         }
-        if !self.context.file.try_lock(LockByte::Region(torus))? {
+        let is_dead = || {
+            let predecessor = self.map.views().own.status.reader().identity();
+            predecessor.is_some_and(|process| {
+                u32::try_from(process.pid)
+                    .is_ok_and(|pid| process::is_without_memory(pid, process.start_time))
+            })
+        };
+        if self.context.file.try_take_over(torus, is_dead)?.is_none() {
             return Ok(false);
         }
         let segment = self.map.views();
