@@ -7,7 +7,8 @@ use crate::region::{
 };
 use crate::sync::AtomicU64;
 use crate::torus::Torus;
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use std::io;
 
 /// One mapping of a run of bytes of the file.
 #[derive(Debug)]
@@ -52,6 +53,13 @@ impl Mapping {
         Ok(Mapping { first_byte: 0, map })
     }
 
+    /// Makes the pages of `part`, which lies inside, present for writing. Nothing is allocated: the file has them.
+    fn populate(&self, part: Part) -> io::Result<()> {
+        let start = (part.offset - self.first_byte) as usize;
+        self.map
+            .advise_range(Advice::PopulateWrite, start, part.bytes as usize)
+    }
+
     pub(super) fn span(&self) -> Span<'_> {
         let words = self.map.len() / 8;
         // SAFETY: the mapping is page-aligned, lives as long as this borrow, and is only accessed through atomics (by
@@ -94,6 +102,23 @@ impl WorkerMap {
         memory
             .worker(self.torus)
             .unwrap_or_else(|| unreachable!("map_worker has looked the torus up"))
+    }
+}
+
+impl WorkerMap {
+    /// Makes the own checkpoint slots and mirrors present. Otherwise each page is, by a fault of its own, when it is first
+    /// written.
+    ///
+    /// # Errors
+    /// What madvise(2) reports: `EINVAL` before Linux 5.14. The pages then come one by one.
+    pub fn populate_checkpoints(&self) -> io::Result<()> {
+        let Some(region) = self.layout.region(self.torus) else {
+            return Ok(());
+        };
+        let mirrors = region.mirrors.iter().flatten();
+        std::iter::once(&region.checkpoints)
+            .chain(mirrors)
+            .try_for_each(|part| self.own.populate(*part))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use shm_layout::segment::{SegmentError, SegmentFile};
+use shm_layout::segment::{SegmentError, SegmentFile, WorkerMap};
 use shm_layout::status::Phase;
 use shm_layout::sys::{clock, program, signals, slice};
 use shm_layout::torus::Torus;
@@ -140,7 +140,9 @@ pub(super) fn run<M: Model>(context: &Context) -> Result<(), Failure> {
 pub(super) fn run_in<M: Model>(context: &Context, vessel: Option<Vessel<M>>) -> Result<(), Failure> {
     let map = context.file.map_worker(context.torus)?;
     let mut succession = Succession::new(context, &map, vessel);
-    let outcome = succession.complete().and_then(|member| live(context, member));
+    let outcome = succession
+        .complete()
+        .and_then(|member| live(context, &map, member));
     if let Err(failure) = &outcome
         && succession.is_locked()
     {
@@ -154,15 +156,15 @@ pub(super) fn run_in<M: Model>(context: &Context, vessel: Option<Vessel<M>>) -> 
     outcome
 }
 
-fn live<M: Model>(context: &Context, mut member: Worker<'_, M>) -> Result<(), Failure> {
-    drive(context, &mut member)?;
+fn live<M: Model>(context: &Context, map: &WorkerMap, mut member: Worker<'_, M>) -> Result<(), Failure> {
+    drive(context, map, &mut member)?;
     member.segment().own.status.set_phase(Phase::Finished);
     wake_peers(member.segment(), context.torus);
     Ok(())
 }
 
 /// Calls [`Member::advance`] until the run has ended; beats, waits and keeps the checkpoint budget in between.
-fn drive<M: Model>(context: &Context, member: &mut Worker<'_, M>) -> Result<(), Failure> {
+fn drive<M: Model>(context: &Context, map: &WorkerMap, member: &mut Worker<'_, M>) -> Result<(), Failure> {
     let config = context.file.config();
     let mut is_settled = false;
     let mut waiter = Waiter::new(config.tori.into());
@@ -179,7 +181,12 @@ fn drive<M: Model>(context: &Context, member: &mut Worker<'_, M>) -> Result<(), 
         if !is_settled {
             is_settled = context.file.settle(context.torus)?;
         }
-        stage = stage.next(member, before, executing);
+        let next = stage.next(member, before, executing);
+        if next == Stage::CaughtUp && stage != next {
+            // Nobody waits any more. Where the system refuses, the first checkpoints take longer.
+            let _ = map.populate_checkpoints();
+        }
+        stage = next;
         if stage == Stage::AtGate {
             std::thread::sleep(Duration::from_micros(200));
             continue;
