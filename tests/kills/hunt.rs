@@ -119,8 +119,11 @@ impl<'r> Hunt<'r> {
                 self.kill_in_recovery(torus);
             }
             Unwatched => {
+                // Without a supervisor none would come where one is still to be replaced.
+                let worker = self.next_worker(torus);
                 self.run.kill_supervisor();
-                self.kill(&[torus]);
+                worker.kill();
+                self.count(torus, &worker, "with nobody watching");
                 self.start_again(&[]);
             }
             Supervisor => {
