@@ -70,7 +70,7 @@ pub struct Recovery {
     pub replayed_intervals: u64,
     /// Whether the successor was a process that had stood by.
     pub from_standby: bool,
-    /// When the successor held its region's lock, and began to write.
+    /// When the successor had taken its region over, and began to write.
     pub locked_ns: u64,
     /// The longest time in ns for which a survivor could not go on until the successor's first frame came; none as long as
     /// not every survivor has taken that frame in.

@@ -112,7 +112,7 @@ word_table! {
         safe, set_safe @ 49;
         /// CLOCK_MONOTONIC when the process started, in ns; so are the next four.
         started_ns, set_started_ns @ 72;
-        /// When it held its region lock.
+        /// When it had taken its region over.
         locked_ns, set_locked_ns @ 73;
         /// When it had loaded its checkpoint.
         loaded_ns, set_loaded_ns @ 74;

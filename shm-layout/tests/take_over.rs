@@ -126,7 +126,7 @@ impl World {
         let announces = match (worker.stage, self.order) {
             (Stage::Waiting, _) => {
                 let taken = worker.file.try_take_over(TORUS, is_dead).expect("lockable");
-                if taken.is_some() {
+                if taken {
                     self.workers[at].stage = Stage::TakenOver;
                 }
                 return;
@@ -166,12 +166,7 @@ impl World {
         self.workers.clear();
         prop_assert!(!self.observer.is_locked(LOCK).expect("fcntl"));
         let last = self.start();
-        prop_assert!(
-            last.file
-                .try_take_over(TORUS, || false)
-                .expect("lockable")
-                .is_some()
-        );
+        prop_assert!(last.file.try_take_over(TORUS, || false).expect("lockable"));
         prop_assert!(last.file.settle(TORUS).expect("lockable"));
         Ok(())
     }

@@ -50,15 +50,6 @@ const fn heir(torus: Torus) -> Range<u64> {
     settled(torus).end..settled(torus).end + 1
 }
 
-/// How a region has been taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakenOver {
-    /// With its lock.
-    Locked,
-    /// Ahead of its lock, which its dead predecessor still has; so it is to be settled until that succeeds.
-    Ahead,
-}
-
 /// Which bytes this holder has locked, a bit for each: the kernel does not tell a description about its own.
 #[derive(Debug, Default)]
 pub(super) struct HeldLocks(AtomicU64);
@@ -106,7 +97,8 @@ impl SegmentFile {
         self.take(lock.bytes())
     }
 
-    /// Takes a region over for a worker, before that writes its first word; none if somebody else is at it.
+    /// Takes a region over for a worker, before that writes its first word; says whether it did. It is to be settled
+    /// afterwards, until that succeeds.
     ///
     /// The kernel releases a dead worker's lock only when it has torn its memory down. A successor that can tell by other
     /// means that its predecessor writes nothing any more need not wait for that: `predecessor_is_dead` is asked for the
@@ -122,18 +114,17 @@ impl SegmentFile {
         &self,
         torus: Torus,
         predecessor_is_dead: impl FnOnce() -> bool,
-    ) -> Result<Option<TakenOver>, SegmentError> {
+    ) -> Result<bool, SegmentError> {
         if !self.take(heir(torus))? {
-            return Ok(None);
+            return Ok(false);
         }
-        match self.take(settled(torus)) {
-            Ok(true) => Ok(Some(TakenOver::Locked)),
-            Ok(false) if predecessor_is_dead() => Ok(Some(TakenOver::Ahead)),
-            refused => {
-                self.give_back(heir(torus))?;
-                refused.map(|_| None)
-            }
+        let taken = self
+            .take(settled(torus))
+            .map(|is_free| is_free || predecessor_is_dead());
+        if !matches!(taken, Ok(true)) {
+            self.give_back(heir(torus))?;
         }
+        taken
     }
 
     /// Takes the first byte of a region that has been taken over, if its last holder has let go of it by now, and gives the

@@ -18,7 +18,7 @@ pub use crate::region::{
 };
 pub use create::{Draft, temporary_path};
 pub use error::{Bytes, SegmentError};
-pub use lock::{LockByte, TakenOver};
+pub use lock::LockByte;
 pub use map::{LaneMap, ReaderMap, ScrubberMap, SupervisorMap, WorkerMap};
 pub use remove::{in_use, remove};
 

@@ -30,7 +30,7 @@ pub struct Recovery {
     pub replayed_intervals: u64,
     /// Whether the successor was a process that had stood by.
     pub from_standby: bool,
-    /// It held its region's lock, and began to write. It may have been loading and replaying before.
+    /// It had taken its region over, and began to write. It may have been loading and replaying before.
     pub locked_ns: Option<u64>,
     /// How long the survivor that waited longest could not go on for it, in nanoseconds; null until both have gone on.
     pub stalled_ns: Option<u64>,

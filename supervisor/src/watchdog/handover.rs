@@ -2,8 +2,8 @@
 //!
 //! The owner word says that a worker's thread has ended. If that worker was at work, and had got further than those
 //! before it, then nothing that its exit status could say would change the verdict: it is replaced at once. The successor
-//! reads and replays in its own memory meanwhile; it writes only when it has the region's lock, which the kernel releases
-//! after the teardown. In every other case the pidfd is waited for.
+//! takes the region over when the kernel says that its predecessor has no memory any more. In every other case the pidfd is
+//! waited for.
 
 use shm_layout::owner::OwnerDied;
 

@@ -8,9 +8,9 @@
 //! | `Resting` | dead, and free; the successor's time has not come (at once, or after a pause) |
 //! | `Over` | it has finished at the final boundary, or failed for good; no successor |
 //!
-//! Two writers of one region are impossible because a worker writes only with the region's lock. `Dying` comes before the
-//! lock is free, and only for a worker whose exit status could not change the verdict; in every other case the order is
-//! *death, then lock free, then spawn*.
+//! Two writers of one region are impossible because a worker writes only a region that it has taken over. `Dying` comes
+//! before the lock is free, and only for a worker whose exit status could not change the verdict; in every other case the
+//! order is *death, then lock free, then spawn*.
 
 /// Where the worker of one torus stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub enum Action {
     KillHung,
     /// Send SIGKILL through the pidfd, so that a successor rewrites what is damaged.
     KillDamaged,
-    /// Note the death, and start the successor, which waits for the region lock itself.
+    /// Note the death, and start the successor, which takes the region over itself.
     HandOver,
     /// Note the death, and look at the region lock until it is free.
     AwaitLock,

@@ -1,8 +1,8 @@
 //! Own: from which moment on a member writes its region.
 //!
-//! A successor reads, loads and replays as soon as its predecessor is known to be dying; it writes when it holds the
-//! region's lock, which the kernel releases only after it has torn the predecessor's memory down. In between it trusts
-//! nobody's word that the predecessor is dead: what it had read must still stand when it has the lock, or it has to begin
+//! A successor reads, loads and replays as soon as its predecessor is known to be dying; it writes when it has taken the
+//! region over, which it can when the kernel says that its predecessor has no memory any more. In between it trusts
+//! nobody's word that the predecessor is dead: what it had read must still stand when the region is its own, or it has to begin
 //! again. So a false alarm costs time and nothing else.
 
 use shm_layout::checkpoint_slots::OWN_SLOTS;

@@ -151,17 +151,11 @@ impl<'c, M: Model> Succession<'c, M> {
         if self.is_locked() {
             return Ok(true);
         }
-        let is_dead = || {
-            let predecessor = self.map.views().own.status.reader().identity();
-            predecessor.is_some_and(|process| {
-                u32::try_from(process.pid)
-                    .is_ok_and(|pid| process::is_without_memory(pid, process.start_time))
-            })
-        };
-        if self.context.file.try_take_over(torus, is_dead)?.is_none() {
+        let segment = self.map.views();
+        let is_dead = || named_is_without_memory(&segment);
+        if !self.context.file.try_take_over(torus, is_dead)? {
             return Ok(false);
         }
-        let segment = self.map.views();
         let expected = segment.control.expected_incarnation(torus);
         if expected > self.context.incarnation {
             return Err(Failure::Superseded { torus, expected });
@@ -205,6 +199,14 @@ impl<'c, M: Model> Succession<'c, M> {
         status.set_mirror_ns_total(0);
         status.beat(self.locked_ns);
     }
+}
+
+/// Whether the process that the status cell names can write nothing any more.
+fn named_is_without_memory(segment: &WorkerSegment<'_>) -> bool {
+    let Some(named) = segment.own.status.reader().identity() else {
+        return false;
+    };
+    u32::try_from(named.pid).is_ok_and(|pid| process::is_without_memory(pid, named.start_time))
 }
 
 fn identity(incarnation: u64) -> Identity {
