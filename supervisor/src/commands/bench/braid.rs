@@ -29,19 +29,19 @@ const DISTANT: usize = 3;
 
 /// Measures it.
 pub fn measure(bench: &Bench) -> Result<Section, CommandError> {
-    let rounds = bench.pick(2, 16);
-    let mut section = Section::new("braid", settings(rounds));
-    section.figures.extend(figures(&contest(bench, rounds)?));
+    let (sets, rounds) = bench.pick((1, 2), (4, 4));
+    let mut section = Section::new("braid", settings(sets, rounds));
+    section.figures.extend(figures(&contests(bench, sets, rounds)?));
     section.figures.extend(exchange::measure(bench)?);
     sweep::measure(bench, &mut section)?;
     Ok(section)
 }
 
-fn settings(rounds: usize) -> Vec<String> {
+fn settings(sets: usize, rounds: usize) -> Vec<String> {
     vec![
         format!(
-            "phold, 32³ cells, {POPULATION} pending events a torus, k = 1000, L = 2; real workers and supervisors that live \
-             through {rounds} rounds of short turns, all but one frozen, from frame to frame"
+            "phold, 32³ cells, {POPULATION} pending events a torus, k = 1000, L = 2; real workers and supervisors in \
+             {rounds} rounds of short turns, all but one frozen, from frame to frame; then all are started anew: {sets} times"
         ),
         format!(
             "with {REMOTE} remote: {} pending events a torus, so that both execute the same number of events a tick",
@@ -56,32 +56,45 @@ fn raised_population() -> u64 {
     (POPULATION * (MEAN_DELAY + REMOTE * REMOTE_DELAY) / MEAN_DELAY).round() as u64
 }
 
+/// Each set is started anew: where the memory of a process lies makes some percent of its speed, and is so for life.
+fn contests(bench: &Bench, sets: usize, rounds: usize) -> Result<Rounds, CommandError> {
+    let mut all = contest(bench, "braided and unbraided workers", rounds)?;
+    for set in 2..=sets {
+        all.extend(contest(bench, &format!("set {set} of {sets}"), rounds)?);
+    }
+    Ok(all)
+}
+
 /// Starts all contestants and lets them take turns.
-fn contest(bench: &Bench, rounds: usize) -> Result<Rounds, CommandError> {
-    bench.progress("braided and unbraided workers");
+fn contest(bench: &Bench, what: &str, rounds: usize) -> Result<Rounds, CommandError> {
+    bench.progress(what);
     let (population, remote) = (
         format!("population={}", raised_population()),
         format!("remote={REMOTE}"),
     );
-    let distant = start(bench, &["-p", &population, "-p", &remote])?;
-    let braided = start(bench, &[])?;
-    let single = || start(bench, &["--tori", "1"]);
-    let (a, b, c) = (single()?, single()?, single()?);
+    let distant = start(bench, 1, &["-p", &population, "-p", &remote])?;
+    let braided = start(bench, 1, &[])?;
+    let unbraided = start(bench, 3, &["--tori", "1"])?;
     let turn = Turn {
         settle: Duration::from_millis(bench.pick(30, 100)),
         length: Length::Time(Duration::from_millis(bench.pick(60, 500))),
     };
-    let contestants =
-        [vec![&a], vec![&a, &b, &c], vec![&braided], vec![&distant]].map(|runs| Contestant { runs, turn });
-    take_turns(bench, "braided and unbraided workers", &contestants, rounds)
+    let contestants = [&unbraided[..1], &unbraided, &braided, &distant].map(|runs| Contestant {
+        runs: runs.iter().collect(),
+        turn,
+    });
+    take_turns(bench, what, &contestants, rounds)
 }
 
-/// Starts a run and freezes it once it has come into its stride: remote events arrive as evenly as they leave.
-fn start(bench: &Bench, options: &[&str]) -> Result<Run, CommandError> {
-    let run = bench.workshop.start(options)?;
+/// Starts so many runs and freezes them once they have come into their stride: remote events arrive as evenly as they leave.
+fn start(bench: &Bench, count: usize, options: &[&str]) -> Result<Vec<Run>, CommandError> {
+    let start = |_| bench.workshop.start(options);
+    let runs = (0..count).map(start).collect::<Result<Vec<Run>, _>>()?;
     bench.interrupt.pass(Duration::from_millis(bench.pick(50, 700)))?;
-    run.freeze()?;
-    Ok(run)
+    for run in &runs {
+        run.freeze()?;
+    }
+    Ok(runs)
 }
 
 fn figures(rounds: &Rounds) -> Vec<Figure> {

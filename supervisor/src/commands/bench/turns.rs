@@ -1,8 +1,11 @@
-//! Turns: contestants that live through the whole measurement, of which one at a time is at work.
+//! Turns: contestants that live side by side, of which one at a time is at work.
 //!
 //! The speed of a machine that others use changes within seconds. So no contestant is measured for long at a stretch: all
-//! are started once, the workers of all but the one whose turn it is are frozen, and every round has a turn of each. What
-//! is compared stands within a second or two of each other, and each round gives a ratio of its own.
+//! are started together, the workers of all but the one whose turn it is are frozen, and every round has a turn of each.
+//! What is compared stands within a second or two of each other, and each round gives a ratio of its own.
+//!
+//! How fast a process is also depends on where its memory happens to lie, and that it keeps for life. Where that matters,
+//! several sets of the same contestants are started one after the other, and their rounds are put together.
 
 use super::Bench;
 use super::runs::Run;
@@ -80,6 +83,13 @@ impl Rounds {
         Ok(())
     }
 
+    /// Adds the rounds of another set of the same contestants.
+    pub fn extend(&mut self, other: Rounds) {
+        for (rates, others) in self.rates.iter_mut().zip(other.rates) {
+            rates.extend(others);
+        }
+    }
+
     /// Rounds that have been played.
     fn count(&self) -> usize {
         self.rates.iter().map(Vec::len).min().unwrap_or(0)
@@ -119,5 +129,8 @@ mod tests {
         };
         assert_eq!(rounds.ratios(0, 1, |rate| rate.events_per_s), [0.9, 0.9]);
         assert_eq!(rounds.each(1, |rate| rate.events_per_s), [10.0, 100.0]);
+        let mut both = rounds.clone();
+        both.extend(rounds);
+        assert_eq!(both.each(0, |rate| rate.events_per_s), [9.0, 90.0, 9.0, 90.0]);
     }
 }
