@@ -217,7 +217,7 @@ fn advance<M: Model>(member: &mut Worker<'_, M>, waiter: &mut Waiter) -> Result<
         doorbells.refresh();
         step = self::step(member)?;
         if matches!(step, Step::Waiting(_)) {
-            doorbells.sleep();
+            doorbells.sleep(waiter.sleep());
         }
         member.segment().own.status.set_sleeping(false);
     }
