@@ -2,7 +2,7 @@
 //!
 //! It is the one word that two parties write: the worker when it takes the region over, and the kernel on its behalf when
 //! the worker's thread ends ([`crate::sys::robust`]). It only tells of deaths early; who may write the region is decided
-//! by its lock alone.
+//! by its lock, and by what the kernel says of the lock's holder.
 //!
 //! The low half belongs to the kernel's protocol; the high half is the incarnation's low half, so that who reads of a
 //! death knows whose it was.

@@ -15,8 +15,13 @@ pub fn has_ended(pid: u32, start_time: u64) -> bool {
 
 /// Whether the process with this pid that started at `start_time` is there, and has no memory any more: its last thread has
 /// handed it to the kernel to be torn down, which is early in an exit and cannot be undone, so it will write nothing again.
-/// `false` where /proc does not show it.
+/// `false` where /proc does not show it, or shows processes by other numbers than ours (another PID namespace's).
 pub fn is_without_memory(pid: u32, start_time: u64) -> bool {
+    let is_ours = fs::read_link("/proc/self")
+        .is_ok_and(|own| own.as_os_str() == std::process::id().to_string().as_str());
+    if !is_ours {
+        return false;
+    }
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     parse(&stat)
         .is_some_and(|stat| stat.start_time == start_time && stat.threads <= 1 && stat.virtual_bytes == 0)

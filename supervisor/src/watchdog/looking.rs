@@ -80,13 +80,12 @@ impl<'s> Watchdog<'s> {
             .expected_incarnation(self.slots[index].torus);
         match adopt::living(&self.status(index)) {
             Some((pidfd, identity)) if identity.incarnation == expected => {
-                adopt::take_over(
-                    &mut self.slots[index],
-                    pidfd,
-                    identity,
-                    self.post.config,
-                    self.now_ns,
-                );
+                let slot = &mut self.slots[index];
+                adopt::take_over(slot, pidfd, identity, self.post.config, self.now_ns);
+                // It is the successor that a supervisor before this one ordered: no other is to come.
+                slot.recovery = None;
+                slot.away_since_ns = 0;
+                slot.lock_held_since_ns = 0;
             }
             Some((pidfd, identity)) => {
                 let (torus, pid) = (self.slots[index].torus, identity.pid);
