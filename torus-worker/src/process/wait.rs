@@ -16,10 +16,9 @@ const SPINS: [u32; 2] = [2000, 0];
 const YIELDS: u32 = 8;
 /// The longest sleep: what a lost wake-up would cost, and how often a waiting worker shows that it lives.
 const SLEEP: Duration = Duration::from_millis(5);
-/// The first sleeps of a wait where there are several cores, but fewer than workers. When a core becomes idle the kernel
-/// looks for a thread that waits for another core, but leaves there what has just run, and does not look again for some
-/// milliseconds. Whoever wakes up for a moment meanwhile makes it look again: of two cores three workers then use 1.95
-/// instead of 1.91 (docs/PERFORMANCE.md).
+/// The first sleeps of a wait where there are several cores, but fewer than workers. Of two cores three workers then use 1.95
+/// instead of 1.91. Probably a core that becomes idle takes over no thread that has just run elsewhere, and looks again only
+/// some milliseconds later, unless someone wakes up for a moment on it (docs/PERFORMANCE.md).
 const NAP: Duration = Duration::from_micros(500);
 /// How many of them: whoever waits for longer does not wait for a peer that is off its core.
 const NAPS: u32 = 20;
