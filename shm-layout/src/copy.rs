@@ -20,6 +20,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Words of a cache line.
 const LINE: usize = 8;
+
 /// Copies `from`, which others may be writing, to `to`; both have the same length.
 #[inline]
 pub(crate) fn load_all(from: &[AtomicU64], to: &mut [u64]) {
@@ -172,6 +173,7 @@ fn move_events(from: *const u64, to: *mut u64, words: usize) -> Option<u64> {
     if !std::arch::is_x86_feature_detected!("aes") {
         return None;
     }
+    debug_assert_eq!(words % multiset::WORDS, 0);
     let events = words / multiset::WORDS;
     if events == 0 {
         return Some(0);

@@ -5,6 +5,7 @@ use crate::layout::{Layout, Part};
 use crate::region::{
     AuditSegment, LaneSegment, Memory, ReaderSegment, Span, SupervisorSegment, WorkerSegment,
 };
+use crate::slot_header::SLOT_HEADER_WORDS;
 use crate::sync::AtomicU64;
 use crate::torus::Torus;
 use memmap2::{Advice, MmapOptions, MmapRaw};
@@ -106,19 +107,27 @@ impl WorkerMap {
 }
 
 impl WorkerMap {
-    /// Makes the own checkpoint slots and mirrors present. Otherwise each page is, by a fault of its own, when it is first
-    /// written.
+    /// Makes present what checkpoints of so many bytes take of the own slots and mirrors. Otherwise each page is, by a fault
+    /// of its own, when it is first written.
     ///
     /// # Errors
     /// What madvise(2) reports: `EINVAL` before Linux 5.14. The pages then come one by one.
-    pub fn populate_checkpoints(&self) -> io::Result<()> {
+    pub fn populate_checkpoints(&self, bytes: u64) -> io::Result<()> {
         let Some(region) = self.layout.region(self.torus) else {
             return Ok(());
         };
-        let mirrors = region.mirrors.iter().flatten();
-        std::iter::once(&region.checkpoints)
-            .chain(mirrors)
-            .try_for_each(|part| self.own.populate(*part))
+        let slot_bytes = 8 * self.layout.geometry.slot_words as u64;
+        let used_bytes = slot_bytes.min(bytes + 8 * SLOT_HEADER_WORDS as u64);
+        let parts = std::iter::once(&region.checkpoints).chain(region.mirrors.iter().flatten());
+        for part in parts {
+            for offset in (part.offset..part.end()).step_by(slot_bytes as usize) {
+                self.own.populate(Part {
+                    offset,
+                    bytes: used_bytes,
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -312,6 +321,21 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::path::Path;
     use std::process::Command;
+
+    #[test]
+    fn slots_are_made_present_up_to_any_size_and_keep_what_they_hold() {
+        let path = std::env::temp_dir().join(format!("braid-populate-{}", std::process::id()));
+        let file = SegmentFile::create(&path, &RunConfig::new("populate", "phold")).expect("created");
+        crate::segment::remove(&path).expect("just created");
+        let map = file.map_worker(Torus::B).expect("mapped");
+        let region = map.layout.region(Torus::B).expect("of the run");
+        let last = map.own.span().part(region.checkpoints).last().expect("not empty");
+        last.store(7, Ordering::Relaxed);
+        for bytes in [0, 1, 5000, 1 << 50] {
+            map.populate_checkpoints(bytes).expect("Linux 5.14");
+        }
+        assert_eq!(last.load(Ordering::Relaxed), 7);
+    }
 
     const CHILD: &str = "BRAID_TEST_CHILD";
     const TEST: &str = "segment::map::tests::a_write_into_anything_but_the_own_region_dies_with_sigsegv";

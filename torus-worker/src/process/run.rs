@@ -185,7 +185,8 @@ fn drive<M: Model>(context: &Context, map: &WorkerMap, member: &mut Worker<'_, M
         let next = stage.next(member, before, executing);
         if next == Stage::CaughtUp && stage != next {
             // Nobody waits any more. Where the system refuses, the first checkpoints take longer.
-            let _ = map.populate_checkpoints();
+            let bytes = member.segment().own.status.reader().checkpoint_bytes();
+            let _ = map.populate_checkpoints(bytes);
         }
         stage = next;
         if stage == Stage::AtGate {
