@@ -4,6 +4,9 @@
 //! the face x = 0 of the lattice, one `i32` per cell, two to a word. Only the frame of the torus whose turn it is
 //! carries the face ([`Frame::has_projection`]); of the others only the header is written, checked and read.
 //!
+//! The header begins with a line that is no content ([`FRAME_HEAD_WORDS`]): the checksum covers it and the content hash,
+//! and the content hash all that follows, so that it can be computed while that is copied.
+//!
 //! The type is a local copy. [`crate::frame_ring`] moves it into and out of shared words.
 
 use super::hash;
@@ -28,68 +31,64 @@ pub mod health {
 }
 
 mod at {
+    // The head: one line that is no content. The simulated state does not determine these words, or they are hashes of it,
+    // or say once more what the content says.
     pub const CHECKSUM: usize = 0;
-    pub const SEQUENCE: usize = 1;
-    pub const TORUS: usize = 2;
-    pub const INTERVAL: usize = 3;
-    pub const TICK: usize = 4;
-    pub const INCARNATION: usize = 5;
-    pub const EVENTS: usize = 6;
-    pub const PENDING: usize = 7;
-    pub const ACTIVE: usize = 8;
-    pub const EDGES: usize = 9;
-    pub const HISTORY_DIGEST: usize = 10;
-    pub const NEXT_INTERVAL: usize = 11;
-    pub const PHASE: usize = 12;
-    pub const HEALTH: usize = 13;
-    pub const SENT: usize = 14;
-    pub const RECEIVED: usize = 17;
-    pub const STRAND_END: usize = 20;
-    pub const STRAND_HASH: usize = 23;
-    pub const JOURNAL_LENGTH: usize = 26;
-    pub const CHAIN: usize = 27;
-    pub const REFUSED: usize = 28;
-    pub const VIOLATIONS: usize = 31;
-    pub const LANE_POSITIONS: usize = 32;
-    pub const CONSTRAINTS: usize = 64;
-    pub const REJOIN: usize = 112;
-    pub const CONTENT: usize = 115;
+    pub const CONTENT: usize = 1;
+    pub const CHAIN: usize = 2;
+    pub const INCARNATION: usize = 3;
+    pub const PHASE: usize = 4;
+    pub const HEALTH: usize = 5;
+    pub const JOURNAL_LENGTH: usize = 6;
+    pub const SEQUENCE: usize = 7;
+    // The content.
+    pub const TORUS: usize = 8;
+    pub const INTERVAL: usize = 9;
+    pub const TICK: usize = 10;
+    pub const EVENTS: usize = 11;
+    pub const PENDING: usize = 12;
+    pub const ACTIVE: usize = 13;
+    pub const EDGES: usize = 14;
+    pub const HISTORY_DIGEST: usize = 15;
+    pub const NEXT_INTERVAL: usize = 16;
+    pub const VIOLATIONS: usize = 17;
+    pub const SENT: usize = 18;
+    pub const RECEIVED: usize = 21;
+    pub const STRAND_END: usize = 24;
+    pub const STRAND_HASH: usize = 27;
+    pub const REFUSED: usize = 30;
+    pub const REJOIN: usize = 33;
+    pub const LANE_POSITIONS: usize = 36;
+    pub const CONSTRAINTS: usize = 68;
     pub const RESERVED: usize = 116;
     pub const FACE: usize = 120;
 }
 
-/// Words of the header, which every frame carries.
+/// Words of the head: hashes, and what the simulated state does not determine.
+pub const FRAME_HEAD_WORDS: usize = at::TORUS;
+
+/// Words of the header, head included, which every frame carries.
 pub const FRAME_HEADER_WORDS: usize = at::FACE;
 
-/// The words that are no content: the simulated state does not determine them, or they are hashes of it.
-const BESIDE: [usize; 7] = [
-    at::CHECKSUM,
-    at::CONTENT,
-    at::CHAIN,
-    at::INCARNATION,
-    at::PHASE,
-    at::HEALTH,
-    at::JOURNAL_LENGTH,
-];
+/// The word of a frame that says whether it carries a face.
+pub const FRAME_FLAGS_WORD: usize = at::TORUS;
 
 const _: () = {
+    assert!(at::SEQUENCE + 1 == at::TORUS && FRAME_HEAD_WORDS.is_multiple_of(8));
     assert!(at::RECEIVED == at::SENT + TORI && at::STRAND_END == at::RECEIVED + TORI);
-    assert!(at::STRAND_HASH == at::STRAND_END + TORI && at::JOURNAL_LENGTH == at::STRAND_HASH + TORI);
-    assert!(at::CHAIN == at::JOURNAL_LENGTH + 1 && at::REFUSED == at::CHAIN + 1);
-    assert!(at::VIOLATIONS == at::REFUSED + TORI && at::LANE_POSITIONS == at::VIOLATIONS + 1);
-    assert!(
-        at::CONSTRAINTS == at::LANE_POSITIONS + FRAME_LANES
-            && at::REJOIN == at::CONSTRAINTS + 3 * CONSTRAINTS
-    );
-    assert!(at::CONTENT == at::REJOIN + TORI && at::RESERVED == at::CONTENT + 1 && at::RESERVED < at::FACE);
-    assert!(FRAME_HEADER_WORDS.is_multiple_of(8));
+    assert!(at::STRAND_HASH == at::STRAND_END + TORI && at::REFUSED == at::STRAND_HASH + TORI);
+    assert!(at::REJOIN == at::REFUSED + TORI && at::LANE_POSITIONS == at::REJOIN + TORI);
+    assert!(at::CONSTRAINTS == at::LANE_POSITIONS + FRAME_LANES);
+    assert!(at::RESERVED == at::CONSTRAINTS + 3 * CONSTRAINTS && at::RESERVED < at::FACE);
+    // What is hashed while it is copied are whole pairs of lines.
+    assert!((FRAME_HEADER_WORDS - FRAME_HEAD_WORDS).is_multiple_of(16));
 };
 
 const FLAG_PROJECTION: u64 = 1 << 8;
 
-/// Words of a whole frame with a face of `face_cells` cells.
+/// Words of a whole frame with a face of `face_cells` cells, which ends with a pair of cache lines.
 pub const fn frame_words(face_cells: usize) -> usize {
-    FRAME_HEADER_WORDS + face_cells.div_ceil(2)
+    FRAME_HEADER_WORDS + face_cells.div_ceil(2).next_multiple_of(16)
 }
 
 /// What is wrong with a frame that was read.
@@ -200,7 +199,12 @@ impl Frame {
 
     /// How many of the words this frame carries: all with a projection, else those of the header.
     pub fn carried_words(&self) -> usize {
-        if self.has_projection() {
+        self.carried_by(self.words[FRAME_FLAGS_WORD])
+    }
+
+    /// How many words a frame like this carries if `flags` is its word [`FRAME_FLAGS_WORD`].
+    pub fn carried_by(&self, flags: u64) -> usize {
+        if flags & FLAG_PROJECTION != 0 {
             self.words.len()
         } else {
             FRAME_HEADER_WORDS
@@ -244,10 +248,8 @@ impl Frame {
     /// Makes the frame carry the face x = 0; returns the place for its values, one per cell in cell order.
     pub fn project(&mut self) -> &mut [i32] {
         self.words[at::TORUS] |= FLAG_PROJECTION;
-        let (last, cells) = (self.words.len() - 1, self.face_cells);
-        if !cells.is_multiple_of(2) {
-            self.words[last] = 0;
-        }
+        let cells = self.face_cells;
+        self.words[at::FACE + cells / 2..].fill(0);
         &mut bytemuck::cast_slice_mut(&mut self.words[at::FACE..])[..cells]
     }
 
@@ -341,9 +343,9 @@ impl Frame {
         &bytemuck::cast_slice(&self.words[at::FACE..])[..self.face_cells]
     }
 
-    /// The hash of all content that the simulated state determines: every word but checksum, chain, incarnation, phase,
-    /// health and the journal's length; the face only if it is carried. It stands in the frame: put there by
-    /// [`Frame::hash_content`], and compared with the content by [`Frame::verify`].
+    /// The hash of all content, which the simulated state determines: every word behind the head, the face only if it is
+    /// carried. It stands in the frame: put there by [`Frame::hash_content`], and compared with the content by
+    /// [`Frame::verify`].
     pub fn content_hash(&self) -> u64 {
         self.words[at::CONTENT]
     }
@@ -353,26 +355,19 @@ impl Frame {
         self.words[at::CONTENT] = self.computed_content();
     }
 
-    /// Hashes the content where it stands, with zeros in the other words meanwhile.
-    fn computed_content(&mut self) -> u64 {
-        let kept = BESIDE.map(|at| std::mem::take(&mut self.words[at]));
-        let content = hash::words(&self.words[..self.carried_words()]);
-        for (at, word) in BESIDE.into_iter().zip(kept) {
-            self.words[at] = word;
-        }
-        content
+    /// Stores the content hash, which was computed while the content was copied elsewhere.
+    pub(crate) fn set_content_hash(&mut self, hash: u64) {
+        self.words[at::CONTENT] = hash;
     }
 
-    /// The checksum of a frame with this content: over its hash and the words that are no content.
-    fn checksum(&self, content: u64) -> u64 {
-        hash::words(&[
-            content,
-            self.chain(),
-            self.incarnation(),
-            self.phase(),
-            self.health(),
-            self.journal_length(),
-        ])
+    /// The hash of the content as it is.
+    pub(crate) fn computed_content(&self) -> u64 {
+        hash::lines(&self.words[FRAME_HEAD_WORDS..self.carried_words()])
+    }
+
+    /// The checksum of the frame: over the other words of the head, of which one is the content hash.
+    fn checksum(&self) -> u64 {
+        hash::words(&self.words[at::CHECKSUM + 1..FRAME_HEAD_WORDS])
     }
 
     /// Computes and stores content hash and checksum. The last thing before writing it.
@@ -383,16 +378,23 @@ impl Frame {
 
     /// Computes and stores the checksum of a frame whose content has been hashed already and has not changed since.
     pub fn seal_hashed(&mut self) {
-        self.words[at::CHECKSUM] = self.checksum(self.content_hash());
+        self.words[at::CHECKSUM] = self.checksum();
     }
 
     /// Whether this is a whole frame, and the one of `interval` of `torus`.
     ///
     /// # Errors
     /// [`FrameDamage`] with the values found. A slot of zeros, of an older frame, or half old and half new is damage.
-    pub fn verify(&mut self, torus: Torus, interval: u64) -> Result<(), FrameDamage> {
-        let content = self.computed_content();
-        let computed = [self.checksum(content), content];
+    pub fn verify(&self, torus: Torus, interval: u64) -> Result<(), FrameDamage> {
+        self.verify_hashed(self.computed_content(), torus, interval)
+    }
+
+    /// [`Frame::verify`] where the hash of the content is known: it was computed while the content was copied here.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_hashed(&self, content: u64, torus: Torus, interval: u64) -> Result<(), FrameDamage> {
+        let computed = [self.checksum(), content];
         let found = [self.words[at::CHECKSUM], self.content_hash()];
         if let Some((found, computed)) = found
             .into_iter()
@@ -444,7 +446,7 @@ mod tests {
     #[test]
     fn a_sealed_frame_verifies_and_any_flipped_carried_bit_is_seen() {
         for projection in [false, true] {
-            let mut frame = sealed(Torus::B, 7, projection);
+            let frame = sealed(Torus::B, 7, projection);
             assert_eq!(frame.verify(Torus::B, 7), Ok(()));
             for word in 0..frame.carried_words() {
                 let mut damaged = frame.clone();
@@ -467,7 +469,7 @@ mod tests {
             Frame::new(4).verify(Torus::A, 0),
             Err(FrameDamage::Checksum { .. })
         ));
-        let mut frame = sealed(Torus::A, 5, true);
+        let frame = sealed(Torus::A, 5, true);
         assert!(matches!(
             frame.verify(Torus::A, 133),
             Err(FrameDamage::Interval { interval: 5, .. })
@@ -503,8 +505,8 @@ mod tests {
         assert!(!frame.set_constraint(16, Constraint::default()));
         frame.set_projection(&[1, -2, 3, -4, 5]);
         assert_eq!(
-            frame.words()[14..29],
-            [10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 0]
+            frame.words()[18..31],
+            [10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42, 0]
         );
         assert_eq!((frame.lane_position(31), frame.lane_position(32)), (60, 0));
         assert_eq!(
@@ -536,15 +538,22 @@ mod tests {
     }
 
     #[test]
-    fn the_content_hash_is_that_of_the_carried_words_with_zeros_for_the_others() {
+    fn the_content_hash_is_that_of_the_carried_words_behind_the_head() {
         for projection in [false, true] {
-            let mut frame = sealed(Torus::A, 3, projection);
-            frame.set_chain(8);
-            frame.seal();
-            let mut words = frame.words()[..frame.carried_words()].to_vec();
-            BESIDE.iter().for_each(|at| words[*at] = 0);
-            assert_eq!(frame.content_hash(), hash::words(&words));
+            let frame = sealed(Torus::A, 3, projection);
+            let words = &frame.words()[FRAME_HEAD_WORDS..frame.carried_words()];
+            assert_eq!(frame.content_hash(), hash::lines(words));
         }
+    }
+
+    #[test]
+    fn room_behind_the_face_is_empty() {
+        let mut frame = Frame::new(9);
+        frame.words_mut().fill(99);
+        frame.set_projection(&[1; 9]);
+        assert_eq!(frame.face(), [1; 9]);
+        assert_eq!(frame.words()[FRAME_HEADER_WORDS + 4], 1);
+        assert_eq!(frame.words()[FRAME_HEADER_WORDS + 5..], [0; 11]);
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! lane positions, digests. The logs in which a torus keeps its peers' frames have the same form.
 //!
 //! What a reader does with half-written data: a slot at or above the head does not exist for it. Below the head it
-//! copies the slot, verifies the copy, and looks at the head again: a copy that fails while the writer may have come
-//! round is [`ReadError::Lapped`], otherwise [`ReadError::Damaged`].
+//! copies the slot and verifies the copy, and if that fails looks at the head again: while the writer may have come round it
+//! is [`ReadError::Lapped`], otherwise [`ReadError::Damaged`].
 
-use super::frame::{FRAME_HEADER_WORDS, Frame, FrameDamage, frame_words};
+use super::frame::{FRAME_FLAGS_WORD, FRAME_HEAD_WORDS, Frame, FrameDamage, frame_words};
 use super::sync::{Ordering, fence};
 use super::torus::Torus;
 use super::words::{Own, View};
@@ -18,9 +18,9 @@ const HEAD: usize = 0;
 /// Words before the first slot; the head has its own pair of cache lines.
 pub const RING_HEADER_WORDS: usize = 16;
 
-/// Words of one slot for a face of `face_cells` cells: the frame, rounded up to cache lines.
+/// Words of one slot for a face of `face_cells` cells: a frame, which is whole cache lines.
 pub const fn slot_words(face_cells: usize) -> usize {
-    frame_words(face_cells).next_multiple_of(8)
+    frame_words(face_cells)
 }
 
 /// Words of a ring with `slots` slots.
@@ -99,12 +99,31 @@ impl<'s> FrameWriter<'s> {
 
     /// Writes only the words `range` of the frame: [`FrameWriter::write`] in parts, for tests that die between them.
     pub fn write_range(&self, frame: &Frame, range: Range<usize>) {
+        let slot = self.begin(frame.interval());
+        self.words.write(slot + range.start, &frame.words()[range]);
+    }
+
+    /// Writes the frame's content, and hashes it on the way: the hash then stands in the frame, whose head is to be written
+    /// last, by [`FrameWriter::write_head`].
+    pub fn write_content(&self, frame: &mut Frame) {
+        let slot = self.begin(frame.interval());
+        let content = &frame.words()[FRAME_HEAD_WORDS..frame.carried_words()];
+        let hash = self.words.write_lines(slot + FRAME_HEAD_WORDS, content);
+        frame.set_content_hash(hash);
+    }
+
+    /// Writes the frame's head.
+    pub fn write_head(&self, frame: &Frame) {
+        self.write_range(frame, 0..FRAME_HEAD_WORDS);
+    }
+
+    /// Where the slot of an interval begins, which is written to from here on.
+    fn begin(&self, interval: u64) -> usize {
         // Ordering: Release fence between the store of the head that made the slot old and the overwriting;
-        // synchronizes with the Acquire fence in `FrameReader::read`: who copied one of the words written below also
+        // synchronizes with the Acquire fence in `FrameReader::explain`: who copied one of the words written below also
         // sees that head, and so tells "lapped" from "damaged".
         fence(Ordering::Release);
-        let slot = slot_start(frame.interval(), self.slots, self.slot_words);
-        self.words.write(slot + range.start, &frame.words()[range]);
+        slot_start(interval, self.slots, self.slot_words)
     }
 
     /// Commits frame `interval`: the head becomes `interval` + 1. The one commit point.
@@ -180,31 +199,40 @@ impl<'s> FrameReader<'s> {
         if head - interval > self.slots as u64 {
             return Err(ReadError::Lapped { interval, head });
         }
-        self.copy(interval, frame);
+        let content = self.copy(interval, frame);
+        frame
+            .verify_hashed(content, torus, interval)
+            .map_err(|damage| self.explain(interval, damage))
+    }
+
+    /// Why a copy of a committed frame is not whole.
+    #[cold]
+    fn explain(&self, interval: u64, damage: FrameDamage) -> ReadError {
         // Ordering: Acquire fence between the copy and the second look at the head; synchronizes with the Release
-        // fence in `FrameWriter::write_range` if the copy holds a word of the next round.
+        // fence in `FrameWriter::begin` if the copy holds a word of the next round.
         fence(Ordering::Acquire);
         let head = self.words.load(HEAD);
-        match frame.verify(torus, interval) {
-            Ok(()) => Ok(()),
-            Err(_) if head.saturating_sub(interval) >= self.slots as u64 => {
-                Err(ReadError::Lapped { interval, head })
-            }
-            Err(damage) => Err(ReadError::Damaged { interval, damage }),
+        if head.saturating_sub(interval) >= self.slots as u64 {
+            ReadError::Lapped { interval, head }
+        } else {
+            ReadError::Damaged { interval, damage }
         }
     }
 
-    fn copy(&self, interval: u64, frame: &mut Frame) {
+    /// Returns the hash of the content as it was copied.
+    fn copy(&self, interval: u64, frame: &mut Frame) -> u64 {
         let slot = slot_start(interval, self.slots, self.slot_words);
-        self.words
-            .read(slot, &mut frame.words_mut()[..FRAME_HEADER_WORDS]);
-        // The flag may be torn; the range is inside the slot either way, and the checksum tells.
-        let end = frame.carried_words().min(self.slot_words);
-        if end > FRAME_HEADER_WORDS {
-            self.words.read(
-                slot + FRAME_HEADER_WORDS,
-                &mut frame.words_mut()[FRAME_HEADER_WORDS..end],
-            );
+        let end = frame.carried_by(self.words.load(slot + FRAME_FLAGS_WORD));
+        let words = frame.words_mut();
+        self.words.read(slot, &mut words[..FRAME_HEAD_WORDS]);
+        let content = self
+            .words
+            .read_lines(slot + FRAME_HEAD_WORDS, &mut words[FRAME_HEAD_WORDS..end]);
+        // The flags have changed meanwhile if the writer has come round. What is verified is what was copied, whatever it is.
+        if frame.carried_words() == end {
+            content
+        } else {
+            frame.computed_content()
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Checksums and content hashes: XXH3, 64 bits (Collet), over little-endian words.
+//! Checksums and content hashes: XXH3, 64 bits (Collet), over little-endian words; and those that a copy can have on its
+//! way, of events and of lines.
 
-use super::multiset;
 use super::record::TimedEvent;
+use super::{lines, multiset};
 use twox_hash::XxHash3_64;
 
 /// The hash of a sequence of words; order-sensitive.
@@ -18,6 +19,12 @@ pub fn bytes(bytes: &[u8]) -> u64 {
 /// emits the events of a tick in another order among cells, and must give the same hash.
 pub fn events(events: &[TimedEvent]) -> u64 {
     multiset::hash(bytemuck::cast_slice(events))
+}
+
+/// The hash of whole pairs of cache lines, sixteen words each; order-sensitive. It is the one that a copy of such words can
+/// have on its way ([`super::words::View::read_lines`]).
+pub fn lines(words: &[u64]) -> u64 {
+    lines::hash(words)
 }
 
 /// The same hash as [`words`] over words that arrive in pieces, for copies that are made a little at a time.

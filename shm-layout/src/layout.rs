@@ -21,7 +21,7 @@ pub use crate::byte_map::{PartRow, Writer};
 /// The unit of alignment in bytes.
 pub const PAGE: u64 = 4096;
 /// The number of this layout; raised with every change of what stands where or what it means.
-pub const LAYOUT_VERSION: u64 = 12;
+pub const LAYOUT_VERSION: u64 = 13;
 
 /// A run of bytes in the segment; both ends on page boundaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -35,6 +35,7 @@ mod identity;
 pub mod lane;
 pub mod layout;
 mod limits;
+mod lines;
 pub mod membership;
 mod multiset;
 pub mod names;

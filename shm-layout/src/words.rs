@@ -8,8 +8,8 @@
 //! acquiring load is written as a relaxed load and an acquire fence, which is the same instruction on x86-64.
 
 use super::sync::{
-    AtomicU64, Ordering, fence, load_all, load_events, own_load, settle, store_all, store_all_past_caches,
-    store_events,
+    AtomicU64, Ordering, fence, load_all, load_events, load_lines, own_load, settle, store_all,
+    store_all_past_caches, store_events, store_lines,
 };
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -77,6 +77,15 @@ impl<'a> View<'a> {
     #[inline]
     pub fn read_events(&self, start: usize, out: &mut [u64]) -> u64 {
         load_events(&self.words[start..start + out.len()], out)
+    }
+
+    /// [`View::read`] of whole pairs of cache lines, sixteen words each, and their hash as [`super::hash::lines`] gives it.
+    ///
+    /// # Panics
+    /// If the range is not inside the view.
+    #[inline]
+    pub fn read_lines(&self, start: usize, out: &mut [u64]) -> u64 {
+        load_lines(&self.words[start..start + out.len()], out)
     }
 
     /// The part `range` of this view.
@@ -170,6 +179,15 @@ impl<'a> Own<'a> {
     #[inline]
     pub fn write_events(&self, start: usize, data: &[u64]) -> u64 {
         store_events(&self.words[start..start + data.len()], data)
+    }
+
+    /// [`Own::write`] of whole pairs of cache lines, sixteen words each; returns their hash as [`super::hash::lines`] gives it.
+    ///
+    /// # Panics
+    /// If the range is not inside.
+    #[inline]
+    pub fn write_lines(&self, start: usize, data: &[u64]) -> u64 {
+        store_lines(&self.words[start..start + data.len()], data)
     }
 
     /// [`Own::write`] for words that will not be looked at again soon: they do not take the place of others in the caches.

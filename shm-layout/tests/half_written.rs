@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use shm_layout::checkpoint_slots::{SlotHeader, SlotsReader, SlotsWriter};
-use shm_layout::frame::{Frame, FrameDamage};
+use shm_layout::frame::{FRAME_FLAGS_WORD, FRAME_HEAD_WORDS, Frame, FrameDamage};
 use shm_layout::frame_ring::{self, FrameReader, FrameWriter, ReadError};
 use shm_layout::lane::{self, ClientNameError, LaneReader, LaneWriter, WouldBlock};
 use shm_layout::record::{LaneEntry, TimedEvent};
@@ -69,6 +69,20 @@ fn a_frame_written_but_not_committed_does_not_exist() {
 }
 
 #[test]
+fn a_frame_is_the_same_whether_it_is_hashed_before_it_is_written_or_on_the_way() {
+    let ring = Ring::with_frames(3);
+    for interval in 3..7 {
+        let mut written = frame(interval);
+        ring.writer().write_content(&mut written);
+        assert_eq!(written, frame(interval));
+        written.seal_hashed();
+        ring.writer().write_head(&written);
+        ring.writer().commit(interval);
+        assert_eq!(ring.read(interval), Ok(frame(interval)));
+    }
+}
+
+#[test]
 fn a_successor_rewrites_a_half_written_slot_and_commits_it() {
     let ring = Ring::with_frames(3);
     ring.writer().write_range(&frame(3), 0..7);
@@ -81,13 +95,16 @@ fn a_successor_rewrites_a_half_written_slot_and_commits_it() {
 
 #[test]
 fn a_slot_that_was_being_reused_is_lapped_after_any_number_of_words() {
-    for words in 1..=frame(6).carried_words() {
+    let all = frame(6).carried_words();
+    let from_the_first = (1..=all).map(|words| 0..words);
+    let content_first = (FRAME_HEAD_WORDS + 1..=all).map(|words| FRAME_HEAD_WORDS..words);
+    for written in from_the_first.chain(content_first) {
         let ring = Ring::with_frames(6);
-        ring.writer().write_range(&frame(6), 0..words);
+        ring.writer().write_range(&frame(6), written.clone());
         assert_eq!(
             ring.read(1),
             Err(ReadError::Lapped { interval: 1, head: 6 }),
-            "{words} words"
+            "words {written:?}"
         );
         assert_eq!(ring.read(5), Ok(frame(5)));
     }
@@ -128,7 +145,8 @@ fn a_flag_that_claims_a_face_where_none_was_written_is_damage() {
     let ring = Ring::with_frames(3);
     let slot = frame_ring::RING_HEADER_WORDS + 2 * frame_ring::slot_words(FACE);
     let own = Own::new(&ring.words);
-    own.store(slot + 2, own.load(slot + 2) | 1 << 8);
+    let flags = slot + FRAME_FLAGS_WORD;
+    own.store(flags, own.load(flags) | 1 << 8);
     let damage = ring.read(2).expect_err("damaged");
     assert!(
         matches!(

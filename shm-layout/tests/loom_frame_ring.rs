@@ -9,6 +9,8 @@
 
 #[path = "../src/hash.rs"]
 mod hash;
+#[path = "../src/lines.rs"]
+mod lines;
 #[path = "../src/multiset.rs"]
 mod multiset;
 #[path = "../src/record.rs"]
@@ -30,10 +32,13 @@ mod frame {
     use super::hash;
     use super::torus::Torus;
 
-    pub const FRAME_HEADER_WORDS: usize = 4;
+    /// The checksum.
+    pub const FRAME_HEAD_WORDS: usize = 1;
+    pub const FRAME_FLAGS_WORD: usize = 1;
+    const FRAME_WORDS: usize = 4;
 
     pub const fn frame_words(_face_cells: usize) -> usize {
-        FRAME_HEADER_WORDS
+        FRAME_WORDS
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +46,7 @@ mod frame {
     pub struct FrameDamage;
 
     #[derive(Clone, Debug, Default)]
-    pub struct Frame(pub [u64; FRAME_HEADER_WORDS]);
+    pub struct Frame(pub [u64; FRAME_WORDS]);
 
     impl Frame {
         pub fn of(interval: u64) -> Frame {
@@ -56,13 +61,22 @@ mod frame {
             &mut self.0
         }
         pub fn carried_words(&self) -> usize {
-            FRAME_HEADER_WORDS
+            FRAME_WORDS
+        }
+        pub fn carried_by(&self, _flags: u64) -> usize {
+            FRAME_WORDS
+        }
+        pub fn computed_content(&self) -> u64 {
+            hash::words(&self.0[FRAME_HEAD_WORDS..])
+        }
+        pub fn set_content_hash(&mut self, hash: u64) {
+            self.0[0] = hash;
         }
         pub fn interval(&self) -> u64 {
             self.0[2]
         }
-        pub fn verify(&self, _torus: Torus, interval: u64) -> Result<(), FrameDamage> {
-            let whole = self.0[0] == hash::words(&self.0[1..]) && self.0[2] == interval;
+        pub fn verify_hashed(&self, content: u64, _torus: Torus, interval: u64) -> Result<(), FrameDamage> {
+            let whole = self.0[0] == content && self.0[2] == interval;
             if whole { Ok(()) } else { Err(FrameDamage) }
         }
     }
@@ -100,7 +114,9 @@ fn zeros(words: usize) -> Arc<Vec<AtomicU64>> {
 }
 
 fn publish(writer: &FrameWriter<'_>, interval: u64) {
-    writer.write(&Frame::of(interval));
+    let mut frame = Frame::of(interval);
+    writer.write_content(&mut frame);
+    writer.write_head(&frame);
     writer.commit(interval);
 }
 

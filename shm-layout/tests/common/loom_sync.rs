@@ -31,6 +31,16 @@ pub fn store_events(to: &[AtomicU64], from: &[u64]) -> u64 {
     shm_layout::hash::events(bytemuck::cast_slice(from))
 }
 
+pub fn load_lines(from: &[AtomicU64], to: &mut [u64]) -> u64 {
+    load_all(from, to);
+    shm_layout::hash::words(to)
+}
+
+pub fn store_lines(to: &[AtomicU64], from: &[u64]) -> u64 {
+    store_all(to, from);
+    shm_layout::hash::words(from)
+}
+
 pub fn store_all_past_caches(to: &[AtomicU64], from: &[u64]) {
     store_all(to, from);
 }

@@ -11,16 +11,19 @@ use crate::model::Model;
 use super::{Host, Member, MemberError, Point};
 
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
-    /// Closes the live interval: strands first, then the journal, then the frame, and last the one store that commits
-    /// them all.
+    /// Closes the live interval: strands first, then the frame's content, which is hashed on its way, then the journal,
+    /// then the frame's head, which has the hashes, and last the one store that commits them all.
     pub(super) fn publish(&mut self) -> Result<(), MemberError> {
         let mut hashes = [0; 3];
         for peer in self.peers.iter().copied() {
             hashes[peer.index()] = self.write_strand(peer)?;
         }
         self.announce_return()?;
-        self.node.close_hashed(&mut self.buffers.frame, hashes);
+        self.node.fill(&mut self.buffers.frame, hashes);
         let n = self.buffers.frame.interval();
+        self.segment.own.ring.write_content(&mut self.buffers.frame);
+        self.host.reach(Point::FrameHalfWritten)?;
+        self.node.link(&mut self.buffers.frame);
         if leaves_mark(n) {
             self.append(&Record::Mark {
                 interval: n,
@@ -28,12 +31,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             })?;
         }
         self.seal_frame();
-        let ring = &self.segment.own.ring;
-        let frame = &self.buffers.frame;
-        let (half, all) = (frame.carried_words() / 2, frame.carried_words());
-        ring.write_range(frame, 0..half);
-        self.host.reach(Point::FrameHalfWritten)?;
-        ring.write_range(frame, half..all);
+        self.segment.own.ring.write_head(&self.buffers.frame);
         self.host.reach(Point::FrameWritten)?;
         self.extend_holds(n)?;
         self.segment.own.ring.commit(n);

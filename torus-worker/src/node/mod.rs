@@ -455,11 +455,14 @@ impl<M: Model> Node<M> {
     /// and seals the frame, whose content has been hashed.
     pub fn close(&mut self, frame: &mut Frame) {
         let hashes = Torus::ALL.map(|peer| hash::events(self.outgoing(peer)));
-        self.close_hashed(frame, hashes);
+        self.fill(frame, hashes);
+        frame.hash_content();
+        self.link(frame);
     }
 
-    /// [`Node::close`] where the hashes of what goes to each torus are known.
-    pub fn close_hashed(&mut self, frame: &mut Frame, hashes: [u64; 3]) {
+    /// The first half of [`Node::close`], where the hashes of what goes to each torus are known: writes all content of the
+    /// frame of interval n. What is to be done next is to hash it.
+    pub fn fill(&mut self, frame: &mut Frame, hashes: [u64; 3]) {
         let n = self.books.boundary;
         frame.clear();
         frame.set_torus(self.torus);
@@ -490,11 +493,15 @@ impl<M: Model> Node<M> {
         if projects(self.torus, n) {
             self.kernel.face_into(frame.project());
         }
-        frame.hash_content();
+    }
+
+    /// The second half of [`Node::close`]: links the frame, whose content has been hashed, to the one before it; the torus
+    /// then stands at boundary n+1.
+    pub fn link(&mut self, frame: &mut Frame) {
         self.books.chain = chain(self.books.chain, frame);
         frame.set_chain(self.books.chain);
-        self.books.boundary = n + 1;
-        self.calendar.advance(n + 1);
+        self.books.boundary += 1;
+        self.calendar.advance(self.books.boundary);
     }
 
     /// The digest of the whole state: the kernel's, and the books'. Who is absent is not in it: a torus may learn that at
