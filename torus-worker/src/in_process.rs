@@ -11,7 +11,7 @@ use shm_layout::record::TimedEvent;
 use shm_layout::torus::Torus;
 
 use crate::journal::{Change, Record};
-use crate::kernel::Progress;
+use crate::kernel::{Arrivals, Progress};
 use crate::model::Model;
 use crate::node::migrate;
 use crate::node::{Injection, Intake, Node, NodeError};
@@ -230,7 +230,8 @@ impl<M: Model> InProcess<M> {
             lane_positions,
             ..Intake::default()
         };
-        for peer in &self.tori {
+        let mut arrivals: [Arrivals; 3] = Default::default();
+        for (peer, arrivals) in self.tori.iter().zip(&mut arrivals) {
             let Some(due) = node.node.frame_due(peer.torus, b) else {
                 continue;
             };
@@ -238,11 +239,12 @@ impl<M: Model> InProcess<M> {
             if let Some(published) = peer.published.iter().find(|published| published.interval == due) {
                 intake.frames[peer.torus.index()] = Some(&published.frame);
                 let events = &published.events[torus.index()];
-                intake.events[peer.torus.index()] = events;
                 intake.hashes[peer.torus.index()] = hash::events(events);
+                *arrivals = Arrivals::from(events.as_slice());
+                intake.events[peer.torus.index()] = Some(arrivals);
             }
         }
-        let entered = node.node.enter(&intake);
+        let entered = node.node.enter(&mut intake);
         self.tori.insert(at, node);
         Ok(entered?)
     }

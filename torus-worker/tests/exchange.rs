@@ -7,7 +7,7 @@ use shm_layout::record::{LaneEntry, Source, SourceKind, TimedEvent};
 use shm_layout::torus::Torus;
 use torus_worker::in_process::InProcess;
 use torus_worker::journal::Record;
-use torus_worker::kernel::Progress;
+use torus_worker::kernel::{Arrivals, Progress};
 use torus_worker::model::{ConstraintKind, Model};
 use torus_worker::models::{Heat, Phold};
 use torus_worker::node::command::{COMMAND_LANE, Command};
@@ -285,7 +285,7 @@ fn receiver_and_events() -> (InProcess<Phold>, Node<Phold>, Vec<TimedEvent>) {
     run.execute_interval().expect("enough room");
     let mut receiver = setup::node::<Phold>(&config, Torus::B).expect("a valid configuration");
     receiver
-        .enter(&Intake::default())
+        .enter(&mut Intake::default())
         .expect("boundary 0 takes nothing in");
     while receiver.run(u64::MAX).expect("enough room") == Progress::More {}
     receiver.close(&mut Frame::new(64));
@@ -295,14 +295,15 @@ fn receiver_and_events() -> (InProcess<Phold>, Node<Phold>, Vec<TimedEvent>) {
 
 /// What B says when it takes in these events of A.
 fn take_in(run: &InProcess<Phold>, receiver: &mut Node<Phold>, events: &[TimedEvent]) -> NodeError {
-    let intake = Intake {
+    let mut arrivals = Arrivals::from(events);
+    let mut intake = Intake {
         frames: [run.newest_frame(Torus::A), None, None],
-        events: [events, &[], &[]],
+        events: [Some(&mut arrivals), None, None],
         hashes: [hash::events(events), 0, 0],
         ..Intake::default()
     };
     receiver
-        .enter(&intake)
+        .enter(&mut intake)
         .expect_err("what was taken in is not what was sent")
 }
 

@@ -5,7 +5,7 @@ use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::record::TimedEvent;
 use shm_layout::torus::Torus;
-use torus_worker::kernel::Progress;
+use torus_worker::kernel::{Arrivals, Progress};
 use torus_worker::model::Model;
 use torus_worker::models::{Heat, Phold};
 use torus_worker::node::{Intake, LANES_MAX, Node};
@@ -40,9 +40,10 @@ fn execute<M: Model>(
 ) -> Published {
     let frames = due.map(|published| published.map(|p| &p.frame));
     let events = due.map(|published| published.map_or(&[][..], |p| &p.events[own.index()]));
-    node.enter(&Intake {
+    let mut arrivals = events.map(Arrivals::from);
+    node.enter(&mut Intake {
         frames,
-        events,
+        events: arrivals.each_mut().map(Some),
         hashes: events.map(shm_layout::hash::events),
         injected: &[],
         lane_positions: [0; LANES_MAX],

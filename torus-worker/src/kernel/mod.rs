@@ -4,6 +4,7 @@
 //! One tick has four steps, each with a file of its own: [`tick`] takes the events due, [`collide`] groups them into
 //! input bags, [`route`] sends what the processes emit; *stabilize* happens at boundaries, outside the kernel.
 
+mod arrivals;
 mod cells;
 mod checkpoint;
 mod chunks;
@@ -29,6 +30,7 @@ mod wheel;
 mod wheel_oracle;
 mod world;
 
+pub use arrivals::Arrivals;
 pub use checkpoint::{LoadError, Sink};
 pub use corrector::Corrector;
 pub use damage::Damage;
@@ -130,12 +132,13 @@ impl<M: Model> Kernel<M> {
         self.state.schedule(event)
     }
 
-    /// Schedules events as [`Kernel::schedule`] does each of them.
+    /// Schedules what a peer sent as [`Kernel::schedule`] does each event. It takes the events over with their memory, and
+    /// leaves other memory in their place, whose content means nothing.
     ///
     /// # Errors
     /// As there, of the first one that does not fit.
-    pub fn schedule_all(&mut self, events: &[TimedEvent]) -> Result<(), KernelError> {
-        self.state.schedule_all(events)
+    pub fn schedule_arrivals(&mut self, arrivals: &mut Arrivals) -> Result<(), KernelError> {
+        self.state.schedule_arrivals(arrivals)
     }
 
     /// Begins an interval: empties the buffers of events for peers; what is emitted from now on arrives at

@@ -1,5 +1,6 @@
 //! The state of a torus without its model: cells, edges, pending events, counters.
 
+use super::arrivals::Arrivals;
 use super::cells::Cells;
 use super::collide::Collider;
 use super::edges::{Connected, Edges};
@@ -33,12 +34,16 @@ pub(super) struct State<C> {
 
 impl<C: bytemuck::Pod> State<C> {
     pub(super) fn new(world: World, capacity: Capacity) -> State<C> {
+        let from_a_peer = match world.tori {
+            1 => 0,
+            _ => capacity.remote_per_interval,
+        };
         State {
             world,
             capacity,
             cells: Cells::new(world.lattice.cells()),
             edges: Edges::new(capacity.edges),
-            wheel: Wheel::new(capacity.pending),
+            wheel: Wheel::new(capacity.pending, from_a_peer),
             held: Vec::new(),
             remote: Remote::new(capacity.remote_per_interval, world.peers()),
             postponed: Postponed::new(),
@@ -101,15 +106,18 @@ impl<C: bytemuck::Pod> State<C> {
         Ok(())
     }
 
-    /// Schedules events, one after the other until one does not fit. Where all do, they are checked together.
-    pub(super) fn schedule_all(&mut self, events: &[TimedEvent]) -> Result<(), KernelError> {
-        let (cells, times) = (self.cells.count(), self.last_time..=TIME_MAX);
-        let is_plain = |event: &TimedEvent| event.dst < cells && times.contains(&event.time);
+    /// Schedules what a peer sent, one event after the other until one does not fit. Where all do, they are taken over as
+    /// they are.
+    pub(super) fn schedule_arrivals(&mut self, arrivals: &mut Arrivals) -> Result<(), KernelError> {
         let room = u64::from(self.capacity.pending).saturating_sub(self.pending());
-        if events.len() as u64 > room || !events.iter().all(is_plain) {
-            return events.iter().try_for_each(|event| self.schedule(*event));
+        let are_plain = arrivals.are_within(self.cells.count(), self.last_time..=TIME_MAX);
+        if arrivals.events().len() as u64 > room || !are_plain {
+            return arrivals
+                .events()
+                .iter()
+                .try_for_each(|event| self.schedule(*event));
         }
-        self.wheel.schedule_all(events);
+        self.wheel.schedule_arrivals(arrivals);
         Ok(())
     }
 

@@ -3,14 +3,23 @@
 //! An event less than 256 ticks after `base` is *near*: it lies in slot `time % 256` and needs no time of its own. Any
 //! other is *far*: its level is the highest byte in which its time differs from `base`, its slot that byte's value,
 //! so a slot of level l covers 256^l ticks (hierarchical timing wheels: Varghese and Lauck 1987). `far_start` is the
-//! first tick of the earliest occupied far slot. Before `base` reaches it, the slot's events are spread over the
-//! levels below. `base` advances to the tick being executed and never passes the end of the run.
+//! first tick at which something far begins, an occupied slot or arrivals. Before `base` reaches it, the slot's events are
+//! spread over the levels below. `base` advances to the tick being executed and never passes the end of the run.
+//!
+//! What peers send comes in nearly in the order in which it is due, and is far as a rule. It stays as it came
+//! ([`Arrivals`]), and is put into the near slots page by page when it is due: queued in the far slots and spread from them
+//! it was moved once more, and took 17.0 instead of 16.1 ns an event where 10 % are from peers.
 
+use super::arrivals::Arrivals;
 use super::chunks::{Chunks, FAR_ROOM, NEAR_ROOM, Packed};
 use super::slots::{LEVELS, Level, SLOTS};
 use shm_layout::record::{Event, TimedEvent};
 
 const NEVER: u64 = u64::MAX;
+
+/// Arrivals that are due within so many ticks are put into the slots together: 16 to 64 are alike, 4 take 2 % longer.
+const BATCH: u64 = 16;
+
 /// All pending events of a torus, up to a fixed number.
 pub(super) struct Wheel {
     base: u64,
@@ -20,12 +29,14 @@ pub(super) struct Wheel {
     near: Level,
     far: Box<[Level; LEVELS - 1]>,
     chunks: Chunks,
+    /// What the peers sent last, as far as it is not in the slots yet; the older one first.
+    arrivals: [Arrivals; 2],
 }
 
 impl Wheel {
     /// An empty wheel for at least `capacity` events: the owner checks [`Wheel::pending`]; beyond the capacity an event
-    /// may be lost, and then [`Wheel::is_overflown`] says so.
-    pub(super) fn new(capacity: u32) -> Wheel {
+    /// may be lost, and then [`Wheel::is_overflown`] says so. Up to `arrivals` come from a peer at once.
+    pub(super) fn new(capacity: u32, arrivals: u32) -> Wheel {
         // Each list of chunks (one per slot, and one more while a far slot is being spread) ends in at most one chunk
         // that is not full; all the others hold at least FAR_ROOM events.
         let chunks = capacity.div_ceil(FAR_ROOM) as usize + LEVELS * SLOTS + 2;
@@ -37,6 +48,7 @@ impl Wheel {
             near: Level::EMPTY,
             far: Box::new([Level::EMPTY; LEVELS - 1]),
             chunks: Chunks::new(chunks),
+            arrivals: [(); 2].map(|()| Arrivals::with_capacity(arrivals as usize)),
         }
     }
 
@@ -51,6 +63,7 @@ impl Wheel {
             *level = Level::EMPTY;
         }
         self.chunks.clear();
+        self.arrivals.iter_mut().for_each(Arrivals::clear);
     }
 
     /// Pending events.
@@ -85,17 +98,30 @@ impl Wheel {
         self.push(time, event);
     }
 
-    /// Adds many events, each as [`Wheel::schedule`] does.
-    pub(super) fn schedule_all(&mut self, events: &[TimedEvent]) {
-        for event in events {
-            let time = event.time;
-            if time < self.base || time - self.base < SLOTS as u64 {
-                self.schedule(time, event.event());
-            } else {
-                self.pending += 1;
-                self.queue_far(time, event.event());
-            }
+    /// Adds what a peer sent, each event as [`Wheel::schedule`] does, and leaves in its place what is not needed any more.
+    pub(super) fn schedule_arrivals(&mut self, arrivals: &mut Arrivals) {
+        if arrivals.due() < self.base {
+            return arrivals
+                .events()
+                .iter()
+                .for_each(|event| self.schedule(event.time, event.event()));
         }
+        self.put_arrived(0, NEVER);
+        self.pending += arrivals.events().len() as u64;
+        self.far_start = self.far_start.min(arrivals.due());
+        std::mem::swap(&mut self.arrivals[0], arrivals);
+        self.arrivals.swap(0, 1);
+    }
+
+    /// Puts arrivals into the slots: those that are due before `time`, and what stands with them.
+    fn put_arrived(&mut self, which: usize, time: u64) {
+        let mut arrivals = std::mem::take(&mut self.arrivals[which]);
+        let events = arrivals.take_before(time);
+        self.pending -= events.len() as u64;
+        for event in events {
+            self.push(event.time, event.event());
+        }
+        self.arrivals[which] = arrivals;
     }
 
     /// Adds an event that was emitted at the tick being executed, which is `base`.
@@ -205,17 +231,26 @@ impl Wheel {
         distance.map_or(NEVER, |distance| self.base + distance)
     }
 
-    /// Moves `base` to the earliest far slot and spreads the slot's events over the levels below it.
+    /// Moves `base` to where the earliest far slot or the earliest arrivals begin, and these to the levels below.
     #[cold]
     #[inline(never)]
     fn spread(&mut self) {
-        self.base = self.far_start;
-        let Some((level, slot)) = self.earliest_far() else {
-            return;
-        };
-        let (mut chunk, cursor) = self.far[level].vacate(slot);
-        let last = (cursor - 1) / NEAR_ROOM;
-        self.far_start = match self.earliest_far() {
+        let start = self.far_start;
+        self.base = start;
+        self.far_start = NEVER;
+        if self.start_of_far() == start {
+            self.spread_slot();
+        }
+        for which in 0..2 {
+            self.put_arrived(which, start.saturating_add(BATCH));
+        }
+        let arrived = self.arrivals.iter().map(Arrivals::due).min().unwrap_or(NEVER);
+        self.far_start = self.far_start.min(self.start_of_far()).min(arrived);
+    }
+
+    /// The first tick of the earliest occupied far slot.
+    fn start_of_far(&self) -> u64 {
+        match self.earliest_far() {
             Some((level, slot)) => {
                 let shift = 8 * (level as u32 + 1);
                 let above = self
@@ -225,7 +260,16 @@ impl Wheel {
                 above | (slot as u64) << shift
             }
             None => NEVER,
+        }
+    }
+
+    /// Spreads the earliest far slot's events over the levels below it.
+    fn spread_slot(&mut self) {
+        let Some((level, slot)) = self.earliest_far() else {
+            return;
         };
+        let (mut chunk, cursor) = self.far[level].vacate(slot);
+        let last = (cursor - 1) / NEAR_ROOM;
         loop {
             let count = if chunk == last {
                 cursor - last * NEAR_ROOM
@@ -322,6 +366,7 @@ impl Wheel {
 
     /// Visits the far events slice by slice, in no particular order.
     pub(super) fn visit_far(&self, mut visit: impl FnMut(&[TimedEvent])) {
+        self.arrivals.iter().for_each(|arrivals| visit(arrivals.events()));
         for level in self.far.iter() {
             for slot in (0..SLOTS).filter(|slot| level.is_occupied(*slot)) {
                 let (mut chunk, cursor) = (level.first[slot], level.cursor[slot]);
@@ -408,7 +453,10 @@ impl Wheel {
         let occupied = |level: &Level| (0..SLOTS).filter(|slot| level.is_occupied(*slot)).count();
         let levels = std::iter::once(&self.near).chain(self.far.iter());
         let Some((number, level)) = levels.enumerate().find(|(_, level)| occupied(level) > 0) else {
-            return false;
+            return self
+                .arrivals
+                .iter_mut()
+                .any(|arrivals| arrivals.flip_payload_bit(seed, bit));
         };
         let nth = seed as usize % occupied(level);
         let Some(slot) = (0..SLOTS).filter(|slot| level.is_occupied(*slot)).nth(nth) else {

@@ -1,8 +1,9 @@
 //! The timing wheel against an ordered map that does the same the slow way.
 
+use super::arrivals::Arrivals;
 use super::wheel::Wheel;
 use proptest::prelude::*;
-use shm_layout::record::{Event, Source};
+use shm_layout::record::{Event, Source, TimedEvent};
 use std::collections::BTreeMap;
 
 const CAPACITY: u32 = 300;
@@ -11,6 +12,8 @@ const CAPACITY: u32 = 300;
 enum Step {
     /// Schedule events this many ticks after the last executed one.
     Schedule(Vec<u64>),
+    /// The same, all at once.
+    Arrive(Vec<u64>),
     /// Execute so many ticks that have events, each emitting events with these delays, before this much later.
     Run {
         ticks: usize,
@@ -34,6 +37,9 @@ fn step() -> impl Strategy<Value = Step> {
     let delay = prop_oneof![1..300u32, 250..260u32, 60_000..70_000u32, Just(u32::MAX)];
     prop_oneof![
         prop::collection::vec(distance(), 1..20).prop_map(Step::Schedule),
+        prop::collection::vec(distance(), 0..150).prop_map(Step::Arrive),
+        (0..3000u64, prop::collection::vec(0..70u64, 0..250))
+            .prop_map(|(from, jitter)| Step::Arrive((from..).zip(jitter).map(|(at, by)| at + by).collect())),
         (1..20usize, prop::collection::vec(delay, 0..4), distance())
             .prop_map(|(ticks, delays, span)| Step::Run { ticks, delays, span }),
         (0..40u64).prop_map(Step::Withdraw),
@@ -111,6 +117,22 @@ fn run(wheel: &mut Wheel, oracle: &mut Oracle, ticks: usize, delays: &[u32], spa
     }
 }
 
+fn arrive(wheel: &mut Wheel, oracle: &mut Oracle, distances: &[u64]) {
+    let mut events = Vec::new();
+    for distance in distances {
+        let time = oracle.last_time + distance;
+        if let Some(Event { dst, src, payload }) = oracle.add(time) {
+            events.push(TimedEvent {
+                time,
+                dst,
+                src,
+                payload,
+            });
+        }
+    }
+    wheel.schedule_arrivals(&mut Arrivals::from(events.as_slice()));
+}
+
 fn visited(wheel: &Wheel) -> BTreeMap<u64, Vec<i64>> {
     let mut all: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
     wheel.visit(|time, event| all.entry(time).or_default().push(event.payload));
@@ -123,7 +145,7 @@ proptest! {
 
     #[test]
     fn the_wheel_takes_out_what_an_ordered_map_takes_out(steps in prop::collection::vec(step(), 1..30)) {
-        let mut wheel = Wheel::new(CAPACITY);
+        let mut wheel = Wheel::new(CAPACITY, 64);
         let mut oracle = Oracle::default();
         for step in &steps {
             match step {
@@ -133,6 +155,7 @@ proptest! {
                         wheel.schedule(time, event);
                     }
                 },
+                Step::Arrive(distances) => arrive(&mut wheel, &mut oracle, distances),
                 Step::Withdraw(count) => {
                     wheel.withdraw(*count);
                     oracle.withdraw(*count);
@@ -151,7 +174,7 @@ proptest! {
 #[test]
 fn no_event_is_lost_up_to_the_capacity_however_it_is_spread() {
     // One event in as many different slots as there can be, then the rest in one.
-    let mut wheel = Wheel::new(5000);
+    let mut wheel = Wheel::new(5000, 0);
     let event = |payload| Event {
         dst: 0,
         src: Source(0),

@@ -9,6 +9,7 @@ use shm_layout::torus::Torus;
 use crate::journal::Journal;
 use crate::model::Model;
 
+use super::take_in::read_strand;
 use super::{Host, Member, MemberError, Point};
 
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
@@ -64,10 +65,8 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
         let mut position = start;
         while position < end {
             let count = (end - position).min(step);
-            events.clear();
-            events.resize(count as usize, bytemuck::Zeroable::zeroed());
-            strand.reader().read(position, events);
-            hold.events.write(position, events);
+            read_strand(&strand.reader(), position, count, events);
+            hold.events.write(position, events.events());
             position += count;
         }
     }

@@ -29,13 +29,12 @@ use std::collections::VecDeque;
 use shm_layout::checkpoint_slots::SlotHeader;
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
-use shm_layout::record::TimedEvent;
 use shm_layout::region::WorkerSegment;
 use shm_layout::stop::Verdict;
 use shm_layout::torus::Torus;
 
 use crate::journal::{Appended, Journal, JournalError};
-use crate::kernel::{Kernel, LoadError, Progress};
+use crate::kernel::{Arrivals, Kernel, LoadError, Progress};
 use crate::model::Model;
 use crate::node::migrate::Migrations;
 use crate::node::{Injection, LANES_MAX, Node, NodeError};
@@ -279,7 +278,7 @@ struct Buffers {
     frame: Frame,
     committed: Frame,
     peer_frames: [Frame; 3],
-    events: [Vec<TimedEvent>; 3],
+    events: [Arrivals; 3],
     hashes: [u64; 3],
     injected: Vec<Injection>,
     journal: Vec<u8>,

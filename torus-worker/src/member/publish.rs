@@ -8,6 +8,7 @@ use shm_layout::torus::Torus;
 use crate::journal::{Journal, Record, leaves_mark};
 use crate::model::Model;
 
+use super::take_in::read_strand;
 use super::{Host, Member, MemberError, Point};
 
 impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
@@ -173,9 +174,7 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
             return false;
         }
         let held = &mut self.buffers.events[peer.index()];
-        held.clear();
-        held.resize(events.len(), bytemuck::Zeroable::zeroed());
-        strand.reader().read(position, held) != hash::events(events)
+        read_strand(&strand.reader(), position, events.len() as u64, held) != hash::events(events)
     }
 
     /// Rewrites the strand range of the replayed interval if it is damaged.

@@ -16,6 +16,7 @@ use shm_layout::region::WorkerSegment;
 use shm_layout::torus::Torus;
 
 use crate::journal::{HEADER_BYTES, Journal};
+use crate::kernel::Arrivals;
 use crate::model::Model;
 use crate::node::membership::Membership;
 use crate::node::{Calendar, Node, checkpoint};
@@ -23,7 +24,7 @@ use crate::setup;
 
 use super::own::Found;
 use super::redo::Redo;
-use super::take_in::read_own;
+use super::take_in::{read_own, read_strand};
 use super::{Buffers, Host, Member, MemberError, Newest, Point, Step, Vessel, Wait};
 
 /// How often the candidates are listed anew when one changes while it is copied.
@@ -217,13 +218,19 @@ impl Buffers {
     fn new<M: Model>(node: &Node<M>, config: &RunConfig) -> Self {
         let world = node.kernel().world();
         let face = world.lattice.face_cells() as usize;
-        let events = || Vec::with_capacity(config.capacity.remote_per_interval as usize);
+        let events = || Arrivals::with_capacity(config.capacity.remote_per_interval as usize);
         let entries = config.capacity.lanes as usize * config.capacity.lane_entries as usize;
         Self {
             frame: Frame::new(face),
             committed: Frame::new(face),
             peer_frames: std::array::from_fn(|_| Frame::new(face)),
-            events: std::array::from_fn(|_| if config.tori > 1 { events() } else { Vec::new() }),
+            events: std::array::from_fn(|_| {
+                if config.tori > 1 {
+                    events()
+                } else {
+                    Arrivals::default()
+                }
+            }),
             hashes: [0; 3],
             injected: Vec::with_capacity(entries),
             journal: Vec::with_capacity(4096),
@@ -470,7 +477,5 @@ fn is_readable(
         return false;
     };
     let events = &mut buffers.events[peer.index()];
-    events.clear();
-    events.resize(count as usize, bytemuck::Zeroable::zeroed());
-    strand.reader().read(start, events) == hash
+    read_strand(&strand.reader(), start, count, events) == hash
 }

@@ -2,14 +2,15 @@
 
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::{FrameReader, ReadError};
-use shm_layout::record::{LaneEntry, TimedEvent};
+use shm_layout::record::LaneEntry;
 use shm_layout::strand::StrandReader;
 use shm_layout::torus::Torus;
 
 use crate::journal::{Journal, Record, frame as frame_record};
+use crate::kernel::Arrivals;
 use crate::model::Model;
 use crate::node::command::{COMMAND_LANE, Command};
-use crate::node::{Injection, Intake, LANES_MAX};
+use crate::node::{Injection, Intake, LANES_MAX, those_due};
 
 use super::{Host, Member, MemberError, Point, Step, Wait};
 
@@ -117,20 +118,13 @@ impl<M: Model, J: Journal, H: Host> Member<'_, M, J, H> {
     }
 
     fn enter(&mut self, lane_positions: [u64; LANES_MAX]) -> Result<Step, MemberError> {
-        let buffers = &self.buffers;
+        let buffers = &mut self.buffers;
         let b = self.node.boundary();
-        let is_due = |torus: Torus| self.node.frame_due(torus, b).is_some();
-        let frames = Torus::ALL.map(|t| is_due(t).then(|| &buffers.peer_frames[t.index()]));
-        let events = Torus::ALL.map(|t| {
-            if is_due(t) {
-                buffers.events[t.index()].as_slice()
-            } else {
-                &[]
-            }
-        });
-        self.node.enter(&Intake {
+        let due = Torus::ALL.map(|torus| self.node.frame_due(torus, b).is_some());
+        let frames = Torus::ALL.map(|t| due[t.index()].then(|| &buffers.peer_frames[t.index()]));
+        self.node.enter(&mut Intake {
             frames,
-            events,
+            events: those_due(&mut buffers.events, due),
             hashes: buffers.hashes,
             injected: &buffers.injected,
             lane_positions,
@@ -332,20 +326,30 @@ pub(super) struct StrandRange<'f> {
 
 impl StrandRange<'_> {
     /// Copies the events, and returns the hash of the copy; none if the frame's numbers are not those of an interval.
-    fn copy(&self, strand: &StrandReader<'_>, events: &mut Vec<TimedEvent>) -> Option<u64> {
+    fn copy(&self, strand: &StrandReader<'_>, events: &mut Arrivals) -> Option<u64> {
         let count = self.frame.strand_end(self.to).checked_sub(self.from)?;
         if count > self.most.min(strand.capacity() as u64) {
             return None;
         }
-        // What is in the buffer is overwritten: clearing it first would be another pass over it.
-        events.resize(count as usize, bytemuck::Zeroable::zeroed());
-        Some(strand.read(self.from, events))
+        Some(read_strand(strand, self.from, count, events))
     }
 
     /// Copies the events and verifies the copy; `false` if the range is damaged.
-    pub(super) fn read(&self, strand: &StrandReader<'_>, events: &mut Vec<TimedEvent>) -> bool {
+    pub(super) fn read(&self, strand: &StrandReader<'_>, events: &mut Arrivals) -> bool {
         self.copy(strand, events) == Some(self.frame.strand_hash(self.to))
     }
+}
+
+/// Copies `count` events from a position on; returns their hash.
+pub(super) fn read_strand(
+    strand: &StrandReader<'_>,
+    position: u64,
+    count: u64,
+    events: &mut Arrivals,
+) -> u64 {
+    events.fill(count as usize, |before, page| {
+        strand.read(position + before as u64, page)
+    })
 }
 
 /// Reads frame `n` of `torus` itself: from its own ring, or from either peer's log of it.

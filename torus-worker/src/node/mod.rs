@@ -23,6 +23,7 @@ use shm_layout::record::{LaneEntry, Source, SourceKind, TimedEvent};
 use shm_layout::torus::Torus;
 
 pub use self::calendar::Calendar;
+pub(crate) use self::intake::those_due;
 pub use self::intake::{Injection, Intake};
 use crate::journal::Change;
 use crate::kernel::{Kernel, KernelError, Progress};
@@ -247,12 +248,13 @@ impl<M: Model> Node<M> {
         self.membership.takes(peer, self.torus, n)
     }
 
-    /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval.
+    /// Stabilize: applies the intake of the boundary at which the torus stands, and opens its interval. The peers' events are
+    /// taken over with their memory, so what is left of them in the intake means nothing.
     ///
     /// # Errors
     /// [`NodeError`]: a peer's books differ, an entry is foreign, or the pending events outgrow their capacity. The
     /// state is then no longer defined.
-    pub fn enter(&mut self, intake: &Intake<'_>) -> Result<(), NodeError> {
+    pub fn enter(&mut self, intake: &mut Intake<'_>) -> Result<(), NodeError> {
         let b = self.books.boundary;
         for peer in self.torus.peers(self.tori) {
             if let Some(frame) = intake.frames[peer.index()] {
@@ -273,12 +275,18 @@ impl<M: Model> Node<M> {
         self.violations = u64::from(corrected) + self.hold_constraints()?;
         let migrates = self.migrate(intake)?;
         for peer in self.torus.peers(self.tori) {
-            let events = intake.events[peer.index()];
+            let Some(arrivals) = intake.events[peer.index()].as_deref_mut() else {
+                continue;
+            };
             if !migrates && self.migrations.is_idle() {
-                self.kernel.schedule_all(events)?;
+                self.kernel.schedule_arrivals(arrivals)?;
                 continue;
             }
-            for event in events.iter().filter(|event| !migrate::is_record(event)) {
+            for event in arrivals
+                .events()
+                .iter()
+                .filter(|event| !migrate::is_record(event))
+            {
                 self.deliver(*event)?;
             }
         }
@@ -291,7 +299,7 @@ impl<M: Model> Node<M> {
 
     /// Double-entry bookkeeping, and the digest chain, of one peer's frame.
     fn verify(&mut self, peer: Torus, frame: &Frame, intake: &Intake<'_>) -> Result<(), NodeError> {
-        let (events, hash) = (intake.events[peer.index()], intake.hashes[peer.index()]);
+        let (events, hash) = (intake.events(peer), intake.hashes[peer.index()]);
         let b = self.books.boundary;
         let due = b.checked_sub(self.calendar.lag());
         if Some(frame.interval()) != due || frame.torus() != Some(peer) {
@@ -328,10 +336,13 @@ impl<M: Model> Node<M> {
             });
         }
         let cells = self.kernel.world().lattice.cells();
-        if let Some(event) = events
-            .iter()
-            .filter(|event| !migrate::is_record(event))
-            .find(|e| e.time < self.calendar.tick(b) || e.dst >= cells)
+        let arrivals = intake.events[peer.index()].as_deref();
+        let from = self.calendar.tick(b);
+        if arrivals.is_some_and(|arrivals| !arrivals.are_within(cells, from..=u64::MAX))
+            && let Some(event) = events
+                .iter()
+                .filter(|event| !migrate::is_record(event))
+                .find(|e| e.time < from || e.dst >= cells)
         {
             let what = format!(
                 "torus {} sent an event for cell {} at tick {}",

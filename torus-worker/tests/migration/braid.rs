@@ -8,7 +8,7 @@ use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::record::{LaneEntry, Source, SourceKind, TimedEvent};
 use shm_layout::torus::Torus;
-use torus_worker::kernel::{Edge, Place, Progress};
+use torus_worker::kernel::{Arrivals, Edge, Place, Progress};
 use torus_worker::model::Model;
 use torus_worker::node::migrate::{Outcome, is_record, processes};
 use torus_worker::node::{Injection, Intake, LANES_MAX, Node};
@@ -203,9 +203,10 @@ fn execute<M: Model>(
         }
         events
     });
-    node.enter(&Intake {
+    let mut arrivals = strands.each_ref().map(|events| Arrivals::from(events.as_slice()));
+    node.enter(&mut Intake {
         frames,
-        events: [&strands[0], &strands[1], &strands[2]],
+        events: arrivals.each_mut().map(Some),
         hashes: strands.each_ref().map(|events| shm_layout::hash::events(events)),
         injected,
         lane_positions: [0; LANES_MAX],

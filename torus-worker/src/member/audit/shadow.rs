@@ -5,14 +5,13 @@ use shm_layout::checkpoint_slots::SlotsReader;
 use shm_layout::config::RunConfig;
 use shm_layout::frame::Frame;
 use shm_layout::frame_ring::FrameReader;
-use shm_layout::record::TimedEvent;
 use shm_layout::region::{ReaderSegment, RegionReader};
 use shm_layout::torus::Torus;
 
 use crate::journal::{HEADER_BYTES, Record, Records};
-use crate::kernel::Progress;
+use crate::kernel::{Arrivals, Progress};
 use crate::model::Model;
-use crate::node::{Injection, Intake, LANES_MAX, Node};
+use crate::node::{Injection, Intake, LANES_MAX, Node, those_due};
 use crate::setup;
 
 use super::AuditError;
@@ -58,7 +57,7 @@ struct Buffers {
     committed: Frame,
     executed: Frame,
     peers: [Frame; 3],
-    events: [Vec<TimedEvent>; 3],
+    events: [Arrivals; 3],
     checkpoint: Vec<u64>,
 }
 
@@ -224,19 +223,16 @@ impl<'s, M: Model, R: Records> Shadow<'s, M, R> {
             }
         }
         let (injected, lane_positions) = self.recorded_intake(n)?;
-        let buffers = &self.buffers;
-        let is_due = |torus: Torus| self.node.frame_due(torus, n).is_some();
-        let intake = Intake {
-            frames: Torus::ALL.map(|torus| is_due(torus).then(|| &buffers.peers[torus.index()])),
-            events: Torus::ALL.map(|torus| match is_due(torus) {
-                true => buffers.events[torus.index()].as_slice(),
-                false => &[],
-            }),
+        let buffers = &mut self.buffers;
+        let due = Torus::ALL.map(|torus| self.node.frame_due(torus, n).is_some());
+        let mut intake = Intake {
+            frames: Torus::ALL.map(|torus| due[torus.index()].then(|| &buffers.peers[torus.index()])),
+            events: those_due(&mut buffers.events, due),
             hashes: Torus::ALL.map(|torus| buffers.peers[torus.index()].strand_hash(self.torus)),
             injected: &injected,
             lane_positions,
         };
-        self.inside = self.node.enter(&intake).is_ok();
+        self.inside = self.node.enter(&mut intake).is_ok();
         Ok(if self.inside { Look::Worked } else { self.stopped() })
     }
 

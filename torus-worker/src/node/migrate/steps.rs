@@ -19,9 +19,9 @@ impl<M: Model> Node<M> {
     /// All that this boundary has to do with migrations. The events of the intake come after it, through
     /// [`Node::deliver`]. Returns whether there are records among them.
     pub(in super::super) fn migrate(&mut self, intake: &Intake<'_>) -> Result<bool, NodeError> {
-        let events = intake.events.iter().copied();
+        let peers = Torus::ALL.into_iter().filter(|peer| intake.has_control(*peer));
         let mut records = Vec::new();
-        events.for_each(|events| records.extend(events.iter().copied().filter(is_record)));
+        peers.for_each(|peer| records.extend(intake.events(peer).iter().copied().filter(is_record)));
         let any = !records.is_empty();
         let messages = Messages::read(self.torus, records).map_err(|what| self.foreign(what))?;
         let mut moves = self.install(messages.arrivals)?;
