@@ -142,9 +142,11 @@ impl<M: Model> Kernel<M> {
     }
 
     /// Begins an interval: empties the buffers of events for peers; what is emitted from now on arrives at
-    /// `remote_floor` at the earliest, and comes back from the peers that are `refusing`, by torus.
+    /// `remote_floor` at the earliest, and comes back from the peers that are `refusing`, by torus. Where far fewer events
+    /// are pending than once were, they are moved together, for which memory is allocated.
     pub fn begin_interval(&mut self, remote_floor: u64, refusing: [bool; 3]) {
         self.state.remote.begin(remote_floor, refusing);
+        self.state.wheel.gather();
     }
 
     /// Events for a peer that came back in this interval because it refuses them.

@@ -447,6 +447,46 @@ impl Wheel {
         }
     }
 
+    /// Moves the events in slots together where there have been many more of them. It is to be called between intervals,
+    /// because it allocates.
+    ///
+    /// A torus of phold with remote events begins with seven times the events that its slots hold later. Chunks are reused
+    /// last in, first out, so those in use would stay where the many were, almost a page for each, and a tick's drain would
+    /// wait for the next one's page.
+    pub(super) fn gather(&mut self) {
+        if self.chunks.are_scattered(self.pending - self.arrived()) {
+            self.move_together();
+        }
+    }
+
+    /// Events that are in no slot.
+    fn arrived(&self) -> u64 {
+        let each = self
+            .arrivals
+            .iter()
+            .map(|arrivals| arrivals.events().len() as u64);
+        each.sum()
+    }
+
+    /// Chunks that have been in use since all were free.
+    #[cfg(test)]
+    pub(super) fn chunks_touched(&self) -> u32 {
+        self.chunks.touched()
+    }
+
+    #[cold]
+    pub(super) fn move_together(&mut self) {
+        let arrived = self.arrived();
+        let arrivals = std::mem::take(&mut self.arrivals);
+        let events = self.timed();
+        self.refill(self.base, events);
+        self.pending += arrived;
+        for arrivals in &arrivals {
+            self.far_start = self.far_start.min(arrivals.due());
+        }
+        self.arrivals = arrivals;
+    }
+
     /// Flips a bit of the payload of one pending event, which `seed` chooses: a near one if there is any. Returns whether
     /// there was an event.
     pub(super) fn flip_payload_bit(&mut self, seed: u64, bit: u64) -> bool {

@@ -22,6 +22,8 @@ enum Step {
     },
     /// Withdraw this many in canonical order.
     Withdraw(u64),
+    /// Move what is in slots together.
+    Gather,
 }
 
 /// Distances near, on, and far beyond every edge between two levels.
@@ -43,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         (1..20usize, prop::collection::vec(delay, 0..4), distance())
             .prop_map(|(ticks, delays, span)| Step::Run { ticks, delays, span }),
         (0..40u64).prop_map(Step::Withdraw),
+        Just(Step::Gather),
     ]
 }
 
@@ -160,6 +163,7 @@ proptest! {
                     wheel.withdraw(*count);
                     oracle.withdraw(*count);
                 }
+                Step::Gather => wheel.move_together(),
                 Step::Run { ticks, delays, span } => run(&mut wheel, &mut oracle, *ticks, delays, *span),
             }
             prop_assert_eq!(wheel.pending(), oracle.count);
@@ -169,6 +173,42 @@ proptest! {
         prop_assert_eq!(wheel.pending(), 0);
         prop_assert!(!wheel.is_overflown());
     }
+}
+
+#[test]
+fn events_are_moved_together_when_there_have_been_many_more_of_them() {
+    let mut wheel = Wheel::new(200_000, 64);
+    let event = |payload| Event {
+        dst: 0,
+        src: Source(0),
+        payload,
+    };
+    let all = 150_000;
+    (0..all).for_each(|payload| wheel.push(1 + payload as u64 % 200, event(payload)));
+    let arrived: Vec<_> = (0..100)
+        .map(|n| TimedEvent {
+            time: 1000 + n,
+            ..TimedEvent::default()
+        })
+        .collect();
+    wheel.schedule_arrivals(&mut Arrivals::from(arrived.as_slice()));
+    let used = wheel.chunks_touched();
+    wheel.gather();
+    assert_eq!(wheel.chunks_touched(), used, "all that memory is in use");
+    for _ in 0..190 {
+        wheel.next_tick(u64::MAX);
+        wheel.drain(|_| ());
+    }
+    let left = wheel.pending();
+    let before = visited(&wheel);
+    wheel.gather();
+    assert!(
+        wheel.chunks_touched() < used / 4,
+        "{} of {used}",
+        wheel.chunks_touched()
+    );
+    assert_eq!((wheel.pending(), visited(&wheel)), (left, before));
+    assert_eq!(wheel.next_tick(u64::MAX), Some(191));
 }
 
 #[test]
