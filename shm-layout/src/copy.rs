@@ -227,12 +227,12 @@ fn move_events(_: *const u64, _: *mut u64, _: usize) -> Option<u64> {
     None
 }
 
-/// [`load_all`] of whole pairs of lines, and their hash.
+/// [`load_all`] of whole pairs of lines, and their hash. What is no whole pair would be neither copied nor hashed, so it is a
+/// panic.
 #[inline]
 pub(crate) fn load_lines(from: &[AtomicU64], to: &mut [u64]) -> u64 {
-    debug_assert_eq!(from.len(), to.len());
-    let words = from.len().min(to.len());
-    match move_pairs(from.as_ptr().cast(), to.as_mut_ptr(), words) {
+    assert!(from.len() == to.len() && to.len().is_multiple_of(lines::PAIR));
+    match move_pairs(from.as_ptr().cast(), to.as_mut_ptr(), from.len()) {
         Some(lanes) => lines::finish(lanes),
         None => {
             load_all(from, to);
@@ -241,12 +241,12 @@ pub(crate) fn load_lines(from: &[AtomicU64], to: &mut [u64]) -> u64 {
     }
 }
 
-/// [`store_all`] of whole pairs of lines; returns their hash.
+/// [`store_all`] of whole pairs of lines, on the same terms; returns their hash.
 #[inline]
 pub(crate) fn store_lines(to: &[AtomicU64], from: &[u64]) -> u64 {
-    debug_assert_eq!(from.len(), to.len());
+    assert!(from.len() == to.len() && to.len().is_multiple_of(lines::PAIR));
     let target = to.as_ptr().cast_mut().cast();
-    match move_pairs(from.as_ptr(), target, from.len().min(to.len())) {
+    match move_pairs(from.as_ptr(), target, from.len()) {
         Some(lanes) => lines::finish(lanes),
         None => {
             store_all(to, from);
@@ -269,7 +269,6 @@ fn move_pairs(from: *const u64, to: *mut u64, words: usize) -> Option<lines::Lan
     if !is_x86_feature_detected!("aes") {
         return None;
     }
-    debug_assert_eq!(words % lines::PAIR, 0);
     Some(match words / lines::PAIR {
         0 => lines::START,
         pairs if is_x86_feature_detected!("vaes") && is_x86_feature_detected!("avx2") => {

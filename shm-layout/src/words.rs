@@ -82,7 +82,7 @@ impl<'a> View<'a> {
     /// [`View::read`] of whole pairs of cache lines, sixteen words each, and their hash as [`super::hash::lines`] gives it.
     ///
     /// # Panics
-    /// If the range is not inside the view.
+    /// If the range is not inside the view, or no whole pairs.
     #[inline]
     pub fn read_lines(&self, start: usize, out: &mut [u64]) -> u64 {
         load_lines(&self.words[start..start + out.len()], out)
@@ -184,7 +184,7 @@ impl<'a> Own<'a> {
     /// [`Own::write`] of whole pairs of cache lines, sixteen words each; returns their hash as [`super::hash::lines`] gives it.
     ///
     /// # Panics
-    /// If the range is not inside.
+    /// If the range is not inside, or no whole pairs.
     #[inline]
     pub fn write_lines(&self, start: usize, data: &[u64]) -> u64 {
         store_lines(&self.words[start..start + data.len()], data)

@@ -161,6 +161,7 @@ fn send_frames(segment: &WorkerSegment<'_>, count: u64) -> io::Result<()> {
     let mut frame = Frame::new(FACE);
     frame.set_torus(Torus::A);
     frame.set_projection(&[7; FACE]);
+    // How far B was when it was last looked at: as the floor's sender, this one looks again only when it has to.
     let mut room = 0;
     for n in 0..count {
         if n == room {
@@ -176,6 +177,7 @@ fn receive_frames(segment: &WorkerSegment<'_>, count: u64) -> io::Result<Timed> 
     let peer = segment.peers[Torus::A.index()].ok_or_else(|| other("no torus A"))?;
     let mut frame = Frame::new(FACE);
     let mut arrival = Arrival::new();
+    // How far A was when it was last looked at, as above.
     let mut head = 0;
     for n in 0..count {
         if n == head {

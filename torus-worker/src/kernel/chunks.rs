@@ -9,8 +9,6 @@ pub(super) const NEAR_ROOM: u32 = 32;
 /// Events with time that one chunk holds.
 pub(super) const FAR_ROOM: u32 = 21;
 const NONE: u32 = u32::MAX;
-/// So many chunks may be less than full: each slot's last one.
-const SLACK: u64 = 256;
 
 /// An [`Event`] as two words, written and read as such on the way from the handler to the chunk: as a record of three
 /// fields it went through narrow stores and wide loads, and the processor waits when the one follows the other closely
@@ -74,9 +72,11 @@ impl Chunks {
         self.fresh = 0;
     }
 
-    /// Whether so many events would stand in a quarter of the memory or less that has been in use since all chunks were free.
-    pub(super) fn are_scattered(&self, events: u64) -> bool {
-        u64::from(self.fresh) > 4 * (events / u64::from(NEAR_ROOM) + SLACK)
+    /// Whether so many events take about a quarter or less of the memory that has been in use since all chunks were free. Of
+    /// each of the `lists` one chunk may be less than full, and the others hold [`FAR_ROOM`] events at least; so it is not so
+    /// right after they have been moved together.
+    pub(super) fn are_scattered(&self, events: u64, lists: usize) -> bool {
+        u64::from(self.fresh) > 4 * events / u64::from(NEAR_ROOM) + lists as u64
     }
 
     /// Chunks that have been in use since all were free.

@@ -454,7 +454,10 @@ impl Wheel {
     /// last in, first out, so those in use would stay where the many were, almost a page for each, and a tick's drain would
     /// wait for the next one's page.
     pub(super) fn gather(&mut self) {
-        if self.chunks.are_scattered(self.pending - self.arrived()) {
+        if self
+            .chunks
+            .are_scattered(self.pending - self.arrived(), LEVELS * SLOTS)
+        {
             self.move_together();
         }
     }
