@@ -222,7 +222,9 @@ impl<'s> FrameReader<'s> {
     /// Returns the hash of the content as it was copied.
     fn copy(&self, interval: u64, frame: &mut Frame) -> u64 {
         let slot = slot_start(interval, self.slots, self.slot_words);
-        let end = frame.carried_by(self.words.load(slot + FRAME_FLAGS_WORD));
+        let flags = self.words.load(slot + FRAME_FLAGS_WORD);
+        // A frame made for a larger face would go on into the next slot; so its checksum tells instead.
+        let end = frame.carried_by(flags).min(self.slot_words);
         let words = frame.words_mut();
         self.words.read(slot, &mut words[..FRAME_HEAD_WORDS]);
         let content = self

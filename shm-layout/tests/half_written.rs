@@ -141,6 +141,20 @@ fn a_committed_frame_with_any_damaged_word_is_damaged_and_not_lapped() {
 }
 
 #[test]
+fn a_frame_made_for_another_face_is_damage_and_reads_no_other_slot() {
+    let ring = Ring::with_frames(5);
+    for face in [1, 4 * FACE, 1000 * FACE] {
+        let mut frame = Frame::new(face);
+        let reader = FrameReader::new(View::new(&ring.words), SLOTS, FACE);
+        for interval in [0, 3] {
+            let read = reader.read(Torus::B, interval, &mut frame);
+            let is_as_large = frame.words().len() == frame_ring::slot_words(FACE);
+            assert_eq!(read.is_ok(), is_as_large, "frame {interval} for a face of {face}");
+        }
+    }
+}
+
+#[test]
 fn a_flag_that_claims_a_face_where_none_was_written_is_damage() {
     let ring = Ring::with_frames(3);
     let slot = frame_ring::RING_HEADER_WORDS + 2 * frame_ring::slot_words(FACE);
